@@ -1,4 +1,5 @@
 //! The app over a real socket: start, restart, stop.
+#![expect(clippy::unwrap_used, reason = "in a test, and in what helps it, a panic is the report")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
