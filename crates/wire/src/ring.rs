@@ -1,0 +1,213 @@
+//! A byte ring with one writer and one reader, over memory that two processes share.
+//!
+//! `head` and `tail` count bytes since the ring was made and never wrap (u64). The writer copies
+//! a frame into the free space and then publishes it by storing `head`; what it was killed in
+//! the middle of was never published, so a reader sees whole frames only. The writer never waits:
+//! where a frame does not fit it is dropped and counted.
+//!
+//! The reader trusts nothing: the writer lives in another process, which may be damaged.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// A frame starts with its length (u32, header included, padding not), its kind (u16) and
+/// [`FRAME_MARK`] (u16); frames start at multiples of [`FRAME_ALIGN`].
+pub const FRAME_HEADER_BYTES: usize = 8;
+
+/// Where frames may start.
+pub const FRAME_ALIGN: u64 = 8;
+
+/// Constant in every frame header: a reader that lost its place finds out at once.
+pub const FRAME_MARK: u16 = 0xCAFE;
+
+/// The largest frame, header included. Longer ones are dropped by the writer and refused by the
+/// reader.
+pub const FRAME_LIMIT_BYTES: usize = 16 << 10;
+
+/// The shared memory of one ring: three counters and `capacity` bytes.
+pub trait Memory {
+    /// Bytes of data, a power of two.
+    fn capacity(&self) -> u64;
+    /// Bytes written since the beginning; stored by the writer only.
+    fn head(&self) -> &AtomicU64;
+    /// Bytes read since the beginning; stored by the reader only.
+    fn tail(&self) -> &AtomicU64;
+    /// Frames that the writer had to drop.
+    fn dropped(&self) -> &AtomicU64;
+    /// Makes sure that the first `bytes` of everything ever written have memory behind them, so
+    /// that touching them cannot fault. False where the machine has none left.
+    fn commit(&mut self, bytes: u64) -> bool;
+    /// Copies `bytes` to `offset`, which with its length lies within the capacity.
+    fn write(&self, offset: usize, bytes: &[u8]);
+    /// Fills `into` from `offset`, which with its length lies within the capacity.
+    fn read(&self, offset: usize, into: &mut [u8]);
+}
+
+/// Why a frame was not written. It has been counted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dropped;
+
+/// The writing end.
+#[derive(Debug)]
+pub struct Producer<M> {
+    memory: M,
+    head: u64,
+    /// The reader's `tail` when it was last looked at: it only grows, so the free space computed
+    /// from it is a lower bound.
+    seen_tail: u64,
+}
+
+impl<M: Memory> Producer<M> {
+    /// Takes the writing end of a fresh ring. There must be no other.
+    pub fn new(memory: M) -> Self {
+        let head = memory.head().load(Ordering::Relaxed);
+        let seen_tail = memory.tail().load(Ordering::Acquire);
+        Self { memory, head, seen_tail }
+    }
+
+    /// The memory underneath.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// Writes one frame made of `parts`, one after the other, and publishes it.
+    #[inline]
+    pub fn push(&mut self, kind: u16, parts: &[&[u8]]) -> Result<(), Dropped> {
+        let length = FRAME_HEADER_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
+        let padded = (length as u64).next_multiple_of(FRAME_ALIGN);
+        let writable = length <= FRAME_LIMIT_BYTES
+            && self.has_room(padded)
+            && self.memory.commit(self.head + padded);
+        if !writable {
+            self.memory.dropped().fetch_add(1, Ordering::Relaxed);
+            return Err(Dropped);
+        }
+        let mut header = [0; FRAME_HEADER_BYTES];
+        header[..4].copy_from_slice(&(length as u32).to_le_bytes());
+        header[4..6].copy_from_slice(&kind.to_le_bytes());
+        header[6..].copy_from_slice(&FRAME_MARK.to_le_bytes());
+        let mut at = self.head;
+        for part in std::iter::once(&header[..]).chain(parts.iter().copied()) {
+            self.copy_in(at, part);
+            at += part.len() as u64;
+        }
+        self.head += padded;
+        self.memory.head().store(self.head, Ordering::Release);
+        Ok(())
+    }
+
+    fn has_room(&mut self, padded: u64) -> bool {
+        let capacity = self.memory.capacity();
+        let fits = |tail: u64| self.head.wrapping_sub(tail).saturating_add(padded) <= capacity;
+        if fits(self.seen_tail) {
+            return true;
+        }
+        self.seen_tail = self.memory.tail().load(Ordering::Acquire);
+        fits(self.seen_tail)
+    }
+
+    fn copy_in(&self, at: u64, bytes: &[u8]) {
+        let capacity = self.memory.capacity();
+        let offset = (at & (capacity - 1)) as usize;
+        let until_end = bytes.len().min(capacity as usize - offset);
+        let (first, second) = bytes.split_at(until_end);
+        self.memory.write(offset, first);
+        if !second.is_empty() {
+            self.memory.write(0, second);
+        }
+    }
+}
+
+/// What a reader finds in a ring that no sound writer would leave there.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Corrupt {
+    /// `head` is behind `tail`, too far ahead, or not aligned.
+    Counters,
+    /// A frame header without its mark or with an impossible length.
+    Frame,
+}
+
+/// The reading end.
+#[derive(Debug)]
+pub struct Consumer<M> {
+    memory: M,
+    tail: u64,
+    buffer: Vec<u8>,
+}
+
+impl<M: Memory> Consumer<M> {
+    /// Takes the reading end. There must be no other.
+    pub fn new(memory: M) -> Self {
+        let tail = memory.tail().load(Ordering::Relaxed);
+        Self { memory, tail, buffer: Vec::with_capacity(1024) }
+    }
+
+    /// The memory underneath.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// Whether nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.memory.head().load(Ordering::Acquire) == self.tail
+    }
+
+    /// Gives every frame that waits to `frame`, as its kind and payload, oldest first, and frees
+    /// the space. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: the rest of what waits has been skipped; the next call starts after it.
+    pub fn drain(&mut self, mut frame: impl FnMut(u16, &[u8])) -> Result<usize, Corrupt> {
+        let head = self.memory.head().load(Ordering::Acquire);
+        let waiting = head.wrapping_sub(self.tail);
+        if waiting > self.memory.capacity() || !head.is_multiple_of(FRAME_ALIGN) {
+            self.skip_to(head - head % FRAME_ALIGN);
+            return Err(Corrupt::Counters);
+        }
+        let mut count = 0;
+        while self.tail != head {
+            let Some((kind, padded)) = self.take_frame(head.wrapping_sub(self.tail)) else {
+                self.skip_to(head);
+                return Err(Corrupt::Frame);
+            };
+            frame(kind, &self.buffer);
+            count += 1;
+            self.skip_to(self.tail.wrapping_add(padded));
+        }
+        Ok(count)
+    }
+
+    fn skip_to(&mut self, tail: u64) {
+        self.tail = tail;
+        self.memory.tail().store(tail, Ordering::Release);
+    }
+
+    /// Copies the payload of the frame at `tail` into the buffer; its kind and padded length.
+    fn take_frame(&mut self, waiting: u64) -> Option<(u16, u64)> {
+        let mut header = [0; FRAME_HEADER_BYTES];
+        self.copy_out(self.tail, &mut header);
+        let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let kind = u16::from_le_bytes([header[4], header[5]]);
+        let mark = u16::from_le_bytes([header[6], header[7]]);
+        let padded = (length as u64).next_multiple_of(FRAME_ALIGN);
+        let possible = FRAME_HEADER_BYTES..=FRAME_LIMIT_BYTES;
+        if mark != FRAME_MARK || !possible.contains(&length) || padded > waiting {
+            return None;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(length - FRAME_HEADER_BYTES, 0);
+        self.copy_out(self.tail.wrapping_add(FRAME_HEADER_BYTES as u64), &mut buffer);
+        self.buffer = buffer;
+        Some((kind, padded))
+    }
+
+    fn copy_out(&self, at: u64, into: &mut [u8]) {
+        let capacity = self.memory.capacity();
+        let offset = (at & (capacity - 1)) as usize;
+        let until_end = into.len().min(capacity as usize - offset);
+        let (first, second) = into.split_at_mut(until_end);
+        self.memory.read(offset, first);
+        if !second.is_empty() {
+            self.memory.read(0, second);
+        }
+    }
+}
