@@ -1,0 +1,39 @@
+# Every task of a contributor. `just` lists them; CI runs `just test`'s script.
+
+_default:
+    @just --list
+
+# Check and install what the tests need
+setup:
+    scripts/setup
+
+# Format all code
+fmt:
+    cargo fmt --all
+    npm --prefix web run format
+
+# Lint all code and the dependency tree
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo deny check bans licenses sources
+    npm --prefix web run check
+
+# Known vulnerabilities in dependencies (downloads the advisory database)
+audit:
+    cargo deny check advisories
+
+# Everything CI runs
+test:
+    scripts/test
+
+# End-to-end tests only, for example `just e2e gunicorn`
+e2e *filter:
+    cargo test -p carafe-e2e -- {{filter}}
+
+# The web UI with live reload
+ui:
+    npm --prefix web run dev
+
+# API documentation of all crates
+doc:
+    cargo doc --workspace --no-deps
