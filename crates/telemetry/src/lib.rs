@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod id;
+pub mod json;
 pub mod otlp;
 pub mod time;
 
