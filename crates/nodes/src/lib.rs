@@ -1,1 +1,5 @@
-//! Carafe: nodes.
+//! The nodes at the ends of a pipeline: receivers, exporters, and the store as a consumer.
+
+#![forbid(unsafe_code)]
+
+pub mod receiver;
