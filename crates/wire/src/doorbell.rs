@@ -17,6 +17,8 @@ pub struct Doorbell {
     pub sleeping: AtomicU32,
     /// Counts ring files that were created: when it changes the reader looks at the directory.
     pub rings: AtomicU32,
+    /// Counts faults of agents, each of which disabled an agent in one process.
+    pub faults: AtomicU32,
 }
 
 impl Doorbell {

@@ -116,6 +116,16 @@ impl MappedRing {
         self.header().pid
     }
 
+    /// Leaves the mapping out of forked children: they must not write here, and must not keep
+    /// the memory alive.
+    pub fn keep_out_of_children(&self) {
+        let length = HEADER_BYTES + self.capacity as usize;
+        // SAFETY: the range is our mapping; the advice changes nothing in this process.
+        unsafe {
+            libc::madvise(self.base.cast(), length, libc::MADV_DONTFORK);
+        }
+    }
+
     /// Takes memory for the header and the first step of the data; all of it at once on kernels
     /// (before 5.14) that cannot do it by steps. Without this a full file system would end the
     /// program with SIGBUS at the first touch.

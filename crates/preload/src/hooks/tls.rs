@@ -1,0 +1,111 @@
+//! OpenSSL's read and write. The originals are looked up in the library that the program loaded:
+//! see [`crate::ssl::look_up`].
+
+use crate::ssl;
+use carafe_http1::Io;
+use libc::{c_int, c_void, size_t};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Declares hooks of OpenSSL's functions; `$failure` is what the function returns where the
+/// program has no OpenSSL after all.
+macro_rules! tls_hooks {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty, or $failure:expr, = |$original:ident| $body:block)*) => {
+        $(
+            $(#[$meta])*
+            ///
+            /// # Safety
+            /// As OpenSSL's function of this name.
+            #[unsafe(no_mangle)]
+            pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret {
+                static ORIGINAL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+                let mut address = ORIGINAL.load(Ordering::Relaxed);
+                if address.is_null() {
+                    const NAME: &std::ffi::CStr =
+                        match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                            Ok(name) => name,
+                            Err(_) => c"",
+                        };
+                    address = ssl::look_up(NAME);
+                    ORIGINAL.store(address, Ordering::Relaxed);
+                }
+                if address.is_null() {
+                    return $failure;
+                }
+                let $original: unsafe extern "C" fn($($type),*) -> $ret = {
+                    // SAFETY: OpenSSL's function of this name has this signature.
+                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($type),*) -> $ret>(address) }
+                };
+                $body
+            }
+        )*
+    };
+}
+
+tls_hooks! {
+    /// Hook of SSL_read(3).
+    fn SSL_read(object: *mut c_void, buffer: *mut c_void, count: c_int) -> c_int, or -1, = |original| {
+        ssl::outermost(|is_outermost| {
+            // SAFETY: the caller's arguments, unchanged.
+            let result = unsafe { original(object, buffer, count) };
+            if is_outermost {
+                observe(object, Io::Read, buffer, usize::try_from(result).unwrap_or(0));
+            }
+            result
+        })
+    }
+
+    /// Hook of SSL_read_ex(3).
+    fn SSL_read_ex(object: *mut c_void, buffer: *mut c_void, count: size_t, read: *mut size_t) -> c_int, or 0, = |original| {
+        ssl::outermost(|is_outermost| {
+            // SAFETY: the caller's arguments, unchanged.
+            let result = unsafe { original(object, buffer, count, read) };
+            if is_outermost && result == 1 {
+                // SAFETY: on success OpenSSL has stored the count.
+                observe(object, Io::Read, buffer, unsafe { *read });
+            }
+            result
+        })
+    }
+
+    /// Hook of SSL_write(3).
+    fn SSL_write(object: *mut c_void, buffer: *const c_void, count: c_int) -> c_int, or -1, = |original| {
+        ssl::outermost(|is_outermost| {
+            // SAFETY: the caller's arguments, unchanged.
+            let result = unsafe { original(object, buffer, count) };
+            if is_outermost {
+                observe(object, Io::Write, buffer, usize::try_from(result).unwrap_or(0));
+            }
+            result
+        })
+    }
+
+    /// Hook of SSL_write_ex(3).
+    fn SSL_write_ex(object: *mut c_void, buffer: *const c_void, count: size_t, written: *mut size_t) -> c_int, or 0, = |original| {
+        ssl::outermost(|is_outermost| {
+            // SAFETY: the caller's arguments, unchanged.
+            let result = unsafe { original(object, buffer, count, written) };
+            if is_outermost && result == 1 {
+                // SAFETY: on success OpenSSL has stored the count.
+                observe(object, Io::Write, buffer, unsafe { *written });
+            }
+            result
+        })
+    }
+
+    /// Hook of SSL_free(3).
+    #[expect(clippy::unused_unit, reason = "the macro wants a type")]
+    fn SSL_free(object: *mut c_void) -> (), or (), = |original| {
+        if !object.is_null() {
+            ssl::freed(object);
+        }
+        // SAFETY: the caller's argument, unchanged.
+        unsafe { original(object) }
+    }
+}
+
+fn observe(object: *mut c_void, io: Io, buffer: *const c_void, count: usize) {
+    if count > 0 {
+        // SAFETY: OpenSSL has just read or filled `count` bytes there.
+        ssl::transferred(object, io, unsafe { std::slice::from_raw_parts(buffer.cast(), count) });
+    }
+}
