@@ -1,1 +1,44 @@
-//! Carafe: store.
+//! Where telemetry is kept and asked for.
+//!
+//! [`Store`] is the whole interface between what arrives and every query API: `append` plus
+//! ten typed operations. The APIs see nothing of an engine, an engine nothing of an API.
+//! [`MemoryStore`] keeps what fits a named limit.
+
+#![forbid(unsafe_code)]
+
+mod decode;
+mod error;
+mod filter;
+mod glob;
+mod histogram;
+mod interface;
+mod memory;
+mod query;
+mod record;
+mod summary;
+mod tags;
+mod tail;
+mod url_pattern;
+pub mod value;
+
+pub use decode::{Decoded, Records, decode};
+pub use error::{StoreError, StoreErrorKind};
+pub use filter::SpanFilter;
+pub use glob::Glob;
+pub use histogram::{Histogram, PERCENTILE_RELATIVE_ERROR};
+pub use interface::Store;
+pub use memory::{MemoryLimits, MemoryStore};
+pub use query::{
+    Appended, AttributeQuery, AttributeValue, GraphEdge, GraphQuery, LogPage, LogQuery,
+    MAX_RED_POINTS, MetricPage, MetricQuery, OperationSummary, RedPoint, RedQuery, RedSeries,
+    ScanCursor, ScanPage, ScanQuery, ServiceSummary, SpanPage, StoreStats, TimeRange, TracePage,
+    TraceQuery,
+};
+pub use record::{
+    LogRecord, MISSING_SERVICE_NAME, Point, PointRecord, PointValue, ResourceRecord, ScopeRecord,
+    Series, SeriesPoints, SpanRecord, Trace,
+};
+pub use summary::{RootSpan, ServiceCount, TraceSummary};
+pub use tags::{TagFilter, aliases, kind_name, virtual_tag};
+pub use tail::{Sequence, Tail, TailEvent, TailHub, TailItems, TailRead};
+pub use url_pattern::UrlPattern;

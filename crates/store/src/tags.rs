@@ -1,0 +1,180 @@
+//! How `key=value` matches a span: aliases of attribute names and virtual tags.
+
+use crate::record::SpanRecord;
+use crate::value;
+use carafe_telemetry::otlp::{AnyValue, KeyValue, any_value::Value, span::SpanKind, status};
+use std::borrow::Cow;
+
+/// Attribute names that mean the same in the old and the stable HTTP and network conventions
+/// (semantic conventions, "HTTP migration"). Within a group each name finds all of them.
+const ALIASES: &[&[&str]] = &[
+    &["http.method", "http.request.method"],
+    &["http.status_code", "http.response.status_code"],
+    &["http.target", "url.path"],
+    &["http.url", "url.full"],
+    &["http.host", "http.server_name", "net.host.name", "net.peer.name", "server.address"],
+    &["net.host.port", "net.peer.port", "server.port"],
+    &["http.scheme", "url.scheme"],
+    &["http.flavor", "network.protocol.version"],
+    &["http.user_agent", "user_agent.original"],
+    &["http.client_ip", "client.address"],
+    &["net.peer.ip", "net.sock.peer.addr", "network.peer.address"],
+    &["net.sock.peer.port", "network.peer.port"],
+    &["http.request_content_length", "http.request.body.size"],
+    &["http.response_content_length", "http.response.body.size"],
+    &["db.system", "db.system.name"],
+    &["db.statement", "db.query.text"],
+    &["db.name", "db.namespace"],
+    &["db.operation", "db.operation.name"],
+];
+
+/// Tags that every span has although they are fields of the span, not attributes; the names
+/// under which Jaeger shows the fields.
+pub(crate) const VIRTUAL_TAGS: &[&str] = &["error", "otel.status_code", "span.kind"];
+
+/// All names that mean the same as `key`, itself included.
+pub fn aliases(key: &str) -> impl Iterator<Item = &str> {
+    let others = ALIASES.iter().find(|group| group.contains(&key)).copied().unwrap_or(&[]);
+    std::iter::once(key).chain(others.iter().copied().filter(move |name| *name != key))
+}
+
+/// The lower-case name of a span kind, empty where it is unspecified, as Jaeger writes it.
+pub fn kind_name(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Unspecified => "",
+        SpanKind::Internal => "internal",
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
+    }
+}
+
+/// The value of a tag that is a field of the span: `error`, `span.kind`, `otel.status_code`,
+/// `otel.status_description`, `otel.scope.name`, `otel.scope.version`.
+pub fn virtual_tag<'a>(span: &'a SpanRecord, key: &str) -> Option<&'a str> {
+    let field = match key {
+        "error" if span.is_error() => "true",
+        "error" => "false",
+        "span.kind" => kind_name(span.kind()),
+        "otel.status_code" => match span.status_code() {
+            status::StatusCode::Unset => "UNSET",
+            status::StatusCode::Ok => "OK",
+            status::StatusCode::Error => "ERROR",
+        },
+        "otel.status_description" => &span.span.status.as_ref()?.message,
+        "otel.scope.name" => &span.scope.scope.name,
+        "otel.scope.version" => &span.scope.scope.version,
+        _ => return None,
+    };
+    Some(field).filter(|text| !text.is_empty())
+}
+
+/// A `key=value` condition on a span: true where a virtual tag, or an attribute of the span,
+/// its resource, its scope or its events has the key, or an alias of it, and the value.
+#[derive(Clone, Debug)]
+pub struct TagFilter {
+    keys: Vec<String>,
+    value: String,
+    int: Option<i64>,
+    double: Option<f64>,
+}
+
+impl TagFilter {
+    /// Values compare by their text form.
+    pub fn new(key: &str, value: &str) -> Self {
+        Self {
+            keys: aliases(key).map(str::to_owned).collect(),
+            value: value.to_owned(),
+            int: value.parse().ok().filter(|int: &i64| int.to_string() == value),
+            double: value.parse().ok().filter(|double: &f64| double.to_string() == value),
+        }
+    }
+
+    /// The key as it was asked for.
+    pub fn key(&self) -> &str {
+        &self.keys[0]
+    }
+
+    /// Whether `span` has the tag.
+    pub fn matches(&self, span: &SpanRecord) -> bool {
+        if let Some(text) = virtual_tag(span, self.key()) {
+            let matches = match self.key() {
+                "error" | "span.kind" | "otel.status_code" => {
+                    text.eq_ignore_ascii_case(&self.value)
+                }
+                _ => text == self.value,
+            };
+            if matches {
+                return true;
+            }
+            // A span that failed is never `error=false`, whatever an attribute says.
+            if self.key() == "error" && span.is_error() {
+                return false;
+            }
+        }
+        self.among(&span.span.attributes)
+            || self.among(&span.resource.resource.attributes)
+            || span.scope.scope.attributes.iter().any(|kv| self.is(kv))
+            || span.span.events.iter().any(|event| self.among(&event.attributes))
+    }
+
+    fn among(&self, attributes: &[KeyValue]) -> bool {
+        attributes.iter().any(|kv| self.is(kv))
+    }
+
+    fn is(&self, kv: &KeyValue) -> bool {
+        self.keys.contains(&kv.key) && kv.value.as_ref().is_some_and(|value| self.equals(value))
+    }
+
+    fn equals(&self, any: &AnyValue) -> bool {
+        match &any.value {
+            Some(Value::StringValue(text)) => *text == self.value,
+            Some(Value::IntValue(int)) => Some(*int) == self.int,
+            Some(Value::DoubleValue(double)) => Some(*double) == self.double,
+            _ => value::text(any) == self.value,
+        }
+    }
+}
+
+/// The values that a span has under `key` or an alias of it, as text: what [`TagFilter`] of
+/// the same key would find, events left out.
+pub(crate) fn values<'a>(span: &'a SpanRecord, keys: &[&str]) -> Option<Cow<'a, str>> {
+    let key = *keys.first()?;
+    if let Some(text) = virtual_tag(span, key) {
+        return Some(Cow::Borrowed(text));
+    }
+    let found = [&span.span.attributes, &span.resource.resource.attributes];
+    let kv = found.into_iter().flatten().find(|kv| keys.contains(&kv.key.as_str()))?;
+    kv.value.as_ref().map(value::text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_name_is_in_two_groups() {
+        let mut seen = HashSet::new();
+        for name in ALIASES.iter().copied().flatten() {
+            assert!(seen.insert(*name), "{name}");
+        }
+    }
+
+    #[test]
+    fn aliases_work_both_ways() {
+        assert_eq!(aliases("url.full").collect::<Vec<_>>(), ["url.full", "http.url"]);
+        assert_eq!(aliases("http.url").collect::<Vec<_>>(), ["http.url", "url.full"]);
+        assert_eq!(aliases("other").collect::<Vec<_>>(), ["other"]);
+    }
+
+    #[test]
+    fn numbers_compare_by_their_text() {
+        let tag = TagFilter::new("n", "5");
+        assert!(tag.equals(&AnyValue { value: Some(Value::IntValue(5)) }));
+        assert!(tag.equals(&AnyValue { value: Some(Value::StringValue("5".into())) }));
+        assert!(tag.equals(&AnyValue { value: Some(Value::DoubleValue(5.0)) }));
+        assert!(!TagFilter::new("n", "+5").equals(&AnyValue { value: Some(Value::IntValue(5)) }));
+    }
+}
