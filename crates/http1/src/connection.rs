@@ -1,8 +1,8 @@
 //! The state of one connection.
 
-use crate::core::Core;
 use crate::event::{Io, Role, Sink};
 use crate::head::Buffer;
+use crate::streams::Streams;
 
 /// Both streams of one connection.
 ///
@@ -17,7 +17,7 @@ use crate::head::Buffer;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Connection {
-    core: Core,
+    streams: Streams,
     requests: Buffer,
     responses: Buffer,
 }
@@ -31,61 +31,61 @@ impl Default for Connection {
 impl Connection {
     /// A connection before its first byte: all zeroes.
     pub const fn new() -> Self {
-        Self { core: Core::new(), requests: Buffer::new(), responses: Buffer::new() }
+        Self { streams: Streams::new(), requests: Buffer::new(), responses: Buffer::new() }
     }
 
     /// Makes this a fresh connection again, without touching the buffers.
     pub fn reset(&mut self) {
-        self.core = Core::new();
+        self.streams = Streams::new();
     }
 
     /// What the process is, known from the first whole request line on.
     pub fn role(&self) -> Option<Role> {
-        self.core.role()
+        self.streams.role()
     }
 
     /// Whether nothing more will be reported: not HTTP/1, a tunnel by now, or
     /// closed.
     #[inline]
     pub fn is_dead(&self) -> bool {
-        self.core.is_dead()
+        self.streams.is_dead()
     }
 
     /// Takes the next bytes of one direction.
     #[inline]
     pub fn feed(&mut self, io: Io, bytes: &[u8], now_ns: u64, sink: &mut impl Sink) {
-        if bytes.is_empty() || self.core.is_dead() {
+        if bytes.is_empty() || self.streams.is_dead() {
             return;
         }
-        let message = self.core.message(io);
-        self.core.feed(message, &mut self.requests, &mut self.responses, bytes, now_ns, sink);
+        let message = self.streams.message(io);
+        self.streams.feed(message, &mut self.requests, &mut self.responses, bytes, now_ns, sink);
     }
 
     /// Takes the number of bytes that passed in one direction without being seen
     /// (`sendfile`, `splice`). They can be content; where a head or chunk framing
     /// would have been among them, the framing is lost.
     pub fn skip(&mut self, io: Io, count: u64, now_ns: u64, sink: &mut impl Sink) {
-        if count == 0 || self.core.is_dead() {
+        if count == 0 || self.streams.is_dead() {
             return;
         }
-        let message = self.core.message(io);
-        self.core.skip(message, count, now_ns, sink);
+        let message = self.streams.message(io);
+        self.streams.skip(message, count, now_ns, sink);
     }
 
     /// One direction ended: a read returned 0 ([`Io::Read`]), or the process shut
     /// down its sending side ([`Io::Write`]). The other direction goes on.
     pub fn eof(&mut self, io: Io, now_ns: u64, sink: &mut impl Sink) {
-        if self.core.is_dead() {
+        if self.streams.is_dead() {
             return;
         }
-        let message = self.core.message(io);
-        self.core.finish(message, now_ns, sink);
+        let message = self.streams.message(io);
+        self.streams.finish(message, now_ns, sink);
     }
 
     /// The connection is closed, in both directions.
     pub fn close(&mut self, now_ns: u64, sink: &mut impl Sink) {
-        if !self.core.is_dead() {
-            self.core.close(now_ns, sink);
+        if !self.streams.is_dead() {
+            self.streams.close(now_ns, sink);
         }
     }
 }

@@ -15,13 +15,13 @@
 
 mod body;
 mod connection;
-mod core;
 mod event;
 mod framing;
 mod head;
 mod pending;
 mod slices;
 mod start;
+mod streams;
 
 pub mod parse;
 

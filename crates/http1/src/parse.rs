@@ -38,15 +38,15 @@ impl<'a> RequestHead<'a> {
         let (line, fields) = first_line(head);
         let (method, rest) = split(line, memchr(b' ', line)?);
         let rest = trim(rest);
-        let (target, minor_version) = match memchr::memmem::rfind(rest, b" HTTP/1.") {
-            Some(at) => match split(rest, at) {
-                (target, [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9']) => {
-                    (trim(target), minor - b'0')
-                }
-                _ => return None,
-            },
-            None if fields.is_empty() => (rest, 1),
-            None => return None,
+        let (target, minor_version) = match split(rest, rest.len().saturating_sub(9)) {
+            (target, [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9']) => {
+                (trim(target), minor - b'0')
+            }
+            // Cut within the line: what follows the target can be part of a version.
+            _ if line.len() == head.len() => {
+                (split(rest, memchr(b' ', rest).unwrap_or(rest.len())).0, 1)
+            }
+            _ => return None,
         };
         (!method.is_empty() && !target.is_empty()).then_some(Self {
             method,
@@ -63,7 +63,7 @@ impl<'a> RequestHead<'a> {
 
     /// The value of the first field of this name, in any case.
     pub fn find(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.1)
+        self.headers().value_of(name)
     }
 }
 
@@ -82,7 +82,7 @@ impl<'a> ResponseHead<'a> {
 
     /// The value of the first field of this name, in any case.
     pub fn find(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.1)
+        self.headers().value_of(name)
     }
 }
 
@@ -112,6 +112,11 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    fn value_of(mut self, name: &str) -> Option<&'a [u8]> {
+        let (_, value) = self.find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(value)
+    }
+
     /// The next field with the lines that continue it; none at the empty line or
     /// at a line without an end.
     fn unfolded(&mut self) -> Option<&'a [u8]> {
@@ -119,8 +124,15 @@ impl<'a> Headers<'a> {
         if without_cr(split(self.rest, end).0).is_empty() {
             return None;
         }
-        while let [b' ' | b'\t', ..] = split(self.rest, end + 1).1 {
-            end += 1 + memchr(b'\n', split(self.rest, end + 1).1)?;
+        loop {
+            match split(self.rest, end + 1).1 {
+                [b' ' | b'\t', ..] => {
+                    end += 1 + memchr(b'\n', split(self.rest, end + 1).1)?;
+                }
+                [_, ..] => break,
+                // Cut here: the next line could have continued this one.
+                [] => return None,
+            }
         }
         let (field, rest) = split(self.rest, end + 1);
         self.rest = rest;
@@ -134,3 +146,6 @@ fn first_line(head: &[u8]) -> (&[u8], &[u8]) {
         None => (head, &[]),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use crate::event::Message;
 use crate::pending::Asked;
-use crate::slices::{split, without_cr};
+use crate::slices::{split, trim, without_cr};
 
 /// Longest method that is taken for one; the longest registered has 17 letters.
 const METHOD_LIMIT: usize = 32;
@@ -49,14 +49,18 @@ pub(crate) fn ends_as_request(line: &[u8], cut: bool) -> bool {
         .and_then(|version| version.strip_prefix(PROTOCOL))
         .is_some_and(|minor| matches!(minor, [b'0'..=b'9']));
     // What is before the version must be more than the method.
-    ours && (cut || matches!(memchr(b' ', before), Some(at) if at + 1 < before.len()))
+    let target = || split(before, memchr(b' ', before).unwrap_or(before.len())).1;
+    ours && (cut || !trim(target()).is_empty())
 }
 
-/// Whether `bytes` begin with a complete request line.
+/// Whether `bytes` begin with a complete request line, with no doubt: exactly
+/// three parts.
 pub(crate) fn begins_with_request(bytes: &[u8]) -> bool {
     plausible_method(bytes)
-        && memchr(b'\n', bytes)
-            .is_some_and(|end| ends_as_request(without_cr(split(bytes, end).0), false))
+        && memchr(b'\n', bytes).is_some_and(|end| {
+            let line = without_cr(split(bytes, end).0);
+            ends_as_request(line, false) && memchr::memchr_iter(b' ', line).count() == 2
+        })
 }
 
 /// What the request line at the start of `head` asks for.

@@ -63,7 +63,7 @@ impl Stream {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(crate) struct Core {
+pub(crate) struct Streams {
     requests: Stream,
     responses: Stream,
     pending: Pending,
@@ -73,7 +73,7 @@ pub(crate) struct Core {
     dead: bool,
 }
 
-impl Core {
+impl Streams {
     pub(crate) const fn new() -> Self {
         Self {
             requests: Stream::new(),
