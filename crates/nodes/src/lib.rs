@@ -3,3 +3,4 @@
 #![forbid(unsafe_code)]
 
 pub mod receiver;
+pub mod store_consumer;
