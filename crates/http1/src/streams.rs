@@ -167,9 +167,6 @@ impl Streams {
                         Scan::Broken => return self.lose(message, now_ns, sink),
                         Scan::End(used) => {
                             let (last, after) = split(rest, used);
-                            if message == Message::Response {
-                                self.answer_early(requests, now_ns, sink);
-                            }
                             let (stream, buffer) = match message {
                                 Message::Request => (&self.requests, &*requests),
                                 Message::Response => (&self.responses, &*responses),
@@ -178,7 +175,9 @@ impl Streams {
                             let seen = Seen { head, truncated };
                             rest = match message {
                                 Message::Request => self.begin_request(seen, after, now_ns, sink),
-                                Message::Response => self.begin_response(seen, after, now_ns, sink),
+                                Message::Response => {
+                                    self.begin_response(seen, after, requests, now_ns, sink)
+                                }
                             };
                         }
                     }
@@ -218,8 +217,8 @@ impl Streams {
     /// 15.5.9 and 15.5.14, RFC 6585 section 5): what is there of it is reported.
     fn answer_early(&mut self, requests: &Buffer, now_ns: u64, sink: &mut impl Sink) {
         let stream = &mut self.requests;
-        if !self.pending.is_empty() || stream.state != State::Head || !stream.head.has_start_line()
-        {
+        let in_head = stream.state == State::Head && stream.head.has_start_line();
+        if !self.pending.is_empty() || !in_head || stream.early {
             return;
         }
         let (head, _) = stream.head.reported(requests, &[]);
@@ -259,6 +258,7 @@ impl Streams {
         &mut self,
         seen: Seen<'_>,
         after: &'a [u8],
+        requests: &Buffer,
         now_ns: u64,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
@@ -271,6 +271,7 @@ impl Streams {
             self.next(Message::Response);
             return after;
         }
+        self.answer_early(requests, now_ns, sink);
         let asked = self.pending.pop();
         self.responses.silent = asked.is_none();
         let asked = asked.unwrap_or(Asked::Other);

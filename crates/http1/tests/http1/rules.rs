@@ -298,6 +298,19 @@ fn rfc_6585_5_a_response_may_come_before_the_head_ends() {
 }
 
 #[test]
+fn a_head_is_answered_early_only_once_and_not_by_interim_responses() {
+    let mut seen = server();
+    seen.read("POST / HTTP/1.1\r\nCookie: ").write("HTTP/1.1 103 Early Hints\r\n\r\n").saw(&[]);
+    seen.write("HTTP/1.1 204 None\r\n\r\n").write(OK).read("a\r\n\r\n").read(GET).write(OK);
+    seen.saw(&[
+        "> POST / Complete 0",
+        "> GET / Complete 0",
+        "< 204 None Complete 0",
+        "< 200 OK Complete 2",
+    ]);
+}
+
+#[test]
 fn a_response_that_nothing_asked_for_is_followed_but_not_reported() {
     let mut seen = server();
     seen.read(GET).write(OK).write(OK).read(GET).write("HTTP/1.1 204 None\r\n\r\n");
