@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod exporter;
 pub mod receiver;
 pub mod store_consumer;
