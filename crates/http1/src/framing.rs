@@ -147,7 +147,9 @@ impl Framing {
 #[inline]
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = split(line, name.len());
-    if !start.eq_ignore_ascii_case(name) {
+    // Other names that begin alike seldom have the same letter in the last place.
+    let alike = |a: Option<&u8>, b: Option<&u8>| a.map(|a| a | 0x20) == b.copied();
+    if !alike(start.last(), name.last()) || !start.eq_ignore_ascii_case(name) {
         return None;
     }
     trim(rest).strip_prefix(b":")
