@@ -1,0 +1,55 @@
+/** From the server's buckets to what the strip draws and says. */
+import type { RedAnswer } from '../api/types';
+
+export interface RedSeries {
+  /** Start of each bucket, seconds since the epoch. */
+  times: number[];
+  requestRate: number[];
+  errorRate: number[];
+  /** Share of requests that failed, 0 to 100; null where there were none. */
+  errorPercent: (number | null)[];
+  p50: (number | null)[];
+  p95: (number | null)[];
+  p99: (number | null)[];
+  totalRequests: number;
+  totalErrors: number;
+  /** Requests per second over the whole range. */
+  meanRate: number;
+  /** Index of the newest bucket with a request; null when there is none. */
+  lastBusy: number | null;
+}
+
+/** A bucket that has only begun counts as at least this share, or one request would look like many. */
+const MIN_BUCKET_SHARE = 0.25;
+
+export function redSeries(answer: RedAnswer, startMicros: number, endMicros: number): RedSeries {
+  const { points, stepMicros } = answer;
+  const rate = (count: number, timeMicros: number) => {
+    const elapsed = Math.min(stepMicros, endMicros - timeMicros);
+    return count / (Math.max(elapsed, stepMicros * MIN_BUCKET_SHARE) / 1e6);
+  };
+  let totalRequests = 0;
+  let totalErrors = 0;
+  let lastBusy: number | null = null;
+  points.forEach((point, index) => {
+    totalRequests += point.count;
+    totalErrors += point.errors;
+    if (point.count > 0) lastBusy = index;
+  });
+  const seconds = Math.max((endMicros - startMicros) / 1e6, 1);
+  return {
+    times: points.map((point) => point.timeMicros / 1e6),
+    requestRate: points.map((point) => rate(point.count, point.timeMicros)),
+    errorRate: points.map((point) => rate(point.errors, point.timeMicros)),
+    errorPercent: points.map((point) =>
+      point.count > 0 ? (point.errors / point.count) * 100 : null,
+    ),
+    p50: points.map((point) => point.p50Micros),
+    p95: points.map((point) => point.p95Micros),
+    p99: points.map((point) => point.p99Micros),
+    totalRequests,
+    totalErrors,
+    meanRate: totalRequests / seconds,
+    lastBusy,
+  };
+}
