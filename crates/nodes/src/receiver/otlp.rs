@@ -21,6 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// What errors call the gRPC port of the receiver.
+pub const GRPC_COMPONENT: &str = "OTLP gRPC";
+
+/// What errors call the HTTP port of the receiver.
+pub const HTTP_COMPONENT: &str = "OTLP HTTP";
+
 /// How long requests under way may take to finish once the receiver is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
@@ -47,8 +53,8 @@ pub struct OtlpReceiver {
 impl OtlpReceiver {
     /// Binds both ports, or says what is wrong with each; on failure neither stays open.
     pub async fn bind(config: &Config) -> Result<Self, Vec<BindError>> {
-        let grpc = Listener::bind("OTLP gRPC", &config.grpc).await;
-        let http = Listener::bind("OTLP HTTP", &config.http).await;
+        let grpc = Listener::bind(GRPC_COMPONENT, &config.grpc).await;
+        let http = Listener::bind(HTTP_COMPONENT, &config.http).await;
         match (grpc, http) {
             (Ok(grpc), Ok(http)) => {
                 Ok(Self { grpc, http, limits: config.limits, counters: Arc::default() })
