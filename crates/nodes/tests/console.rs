@@ -1,8 +1,8 @@
 //! The console exporter against what opentelemetry-sdk 1.45.1 printed for the same data.
 //! `console/generate.py` says how the files came about.
 
-
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use carafe_nodes::exporter::console::ConsoleExporter;
 use carafe_pipeline::{Consumer, RefusalKind};
 use carafe_telemetry::{Batch, Signal};

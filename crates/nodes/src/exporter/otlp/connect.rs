@@ -36,11 +36,11 @@ pub(super) async fn open(
 /// What went wrong below the protocol, said so that a person knows what to look at. All of it
 /// may be different at the next try.
 pub(super) fn failure(endpoint: &Endpoint, error: &(dyn Error + 'static), hint: &str) -> Refusal {
-    let chain = || std::iter::successors(Some(error), |&error| error.source());
-    let tls = chain().find_map(|error| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or(error.downcast_ref())
-    });
+    let chain = || std::iter::successors(Some(error), |&error| cause(error));
+    if chain().any(is_timeout) {
+        return no_answer(endpoint);
+    }
+    let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());
     let io = chain().find_map(|error| error.downcast_ref::<io::Error>());
     let message = match (tls, io) {
         (Some(rustls::Error::InvalidMessage(_)), _) => {
@@ -53,12 +53,38 @@ pub(super) fn failure(endpoint: &Endpoint, error: &(dyn Error + 'static), hint: 
         (None, Some(error)) if error.raw_os_error().is_some() || lookup_failed(error) => {
             format!("cannot reach {endpoint}: {error}")
         }
-        _ => {
-            let cause = chain().last().unwrap_or(error);
-            format!("{endpoint} answers in another protocol or hangs up ({cause}); {hint}")
-        }
+        _ => match chain().last().unwrap_or(error).to_string() {
+            // After a TLS 1.3 handshake h2 reads the alert, and keeps rustls' error to itself.
+            alert if alert.contains("fatal alert") => {
+                format!("tls with {endpoint} failed: {alert}")
+            }
+            cause => {
+                format!("{endpoint} answers in another protocol or hangs up ({cause}); {hint}")
+            }
+        },
     };
     Refusal::new(RefusalKind::Unavailable, message)
+}
+
+/// Nothing came back within the configured timeout.
+pub(super) fn no_answer(endpoint: &Endpoint) -> Refusal {
+    let message = format!("no answer from {endpoint} within the export timeout");
+    Refusal::new(RefusalKind::Unavailable, message)
+}
+
+/// As [`Error::source`], but it also sees the error that an I/O error wraps.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.is::<tonic::TimeoutExpired>()
+        || error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn lookup_failed(error: &io::Error) -> bool {

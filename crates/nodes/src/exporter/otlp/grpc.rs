@@ -55,9 +55,7 @@ impl Sender {
         let signal = batch.signal;
         let call = self.call(batch);
         let Ok(answer) = tokio::time::timeout(self.timeout, call).await else {
-            let (endpoint, seconds) = (&self.endpoint, self.timeout.as_secs_f64());
-            let message = format!("no answer from {endpoint} within {seconds} s");
-            return Err(Refusal::new(RefusalKind::Unavailable, message));
+            return Err(connect::no_answer(&self.endpoint));
         };
         answer.map(|bytes| response::protobuf(signal, &bytes))
     }
@@ -99,7 +97,11 @@ impl Sender {
             _ => RefusalKind::Internal,
         };
         let (endpoint, code) = (&self.endpoint, status.code());
-        let message = format!("{endpoint} answers {code:?}: {}", status.message());
+        let mut message = format!("{endpoint} answers {code:?}: {}", status.message());
+        // Tonic says so about an HTTP response that is not one of gRPC.
+        if status.message().contains("grpc-status") && kind != RefusalKind::Unavailable {
+            message = format!("{message}; {HINT}");
+        }
         Refusal { kind, message, retry_after: retry_after.filter(|_| kind.is_retryable()) }
     }
 }

@@ -86,8 +86,7 @@ impl Sender {
 
     fn failure(&self, error: &reqwest::Error) -> Refusal {
         if error.is_timeout() {
-            let message = format!("no answer from {} in time", self.endpoint);
-            return Refusal::new(RefusalKind::Unavailable, message);
+            return connect::no_answer(&self.endpoint);
         }
         connect::failure(&self.endpoint, error, HINT)
     }
