@@ -62,6 +62,10 @@ RESOURCE = Resource(
 AWKWARD_TEXT = 'quote " backslash \\ slash / tab \t bell \a del \x7f é 漢 \U0001f375 \u2028 \x1b[31m\r\n'
 
 
+# With integers among them, as the official HTTP instrumentation lists them.
+HTTP_DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+
 def main(directory):
     assert __version__ == "1.45.1", __version__
     random.seed(20260823)
@@ -154,11 +158,14 @@ def metrics(directory):
         seconds = meter.create_histogram(
             "http.server.request.duration",
             "s",
-            explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.1, 1.0, 10.0],
+            explicit_bucket_boundaries_advisory=HTTP_DURATION_BOUNDS,
         )
         for value in (0.0123, 0.5, 7.25):
             seconds.record(value)
-        meter.create_histogram("whole.seconds", "s").record(2.0)
+        whole = meter.create_histogram(
+            "whole.seconds", "s", explicit_bucket_boundaries_advisory=[0.5, 1.0, 2.0]
+        )
+        whole.record(2.0)
     meter.create_histogram("exponential", "By").record(1.5)
     bare = provider.get_meter("bare")
     bare.create_counter("floats").add(0.1 + 0.2)

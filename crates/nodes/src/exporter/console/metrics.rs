@@ -12,6 +12,12 @@ use carafe_telemetry::{SpanId, TraceId};
 /// Whole numbers up to here are exact in a double.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Semantic conventions: boundaries of the HTTP durations, in seconds. The official
+/// instrumentation has integers among them and they are printed as such; other boundaries,
+/// the SDK's own among them, are floats.
+const HTTP_DURATION_BOUNDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
 /// The whole request as one JSON text.
 pub(super) fn object(request: &ExportMetricsServiceRequest) -> String {
     Json::document(|json| {
@@ -92,7 +98,10 @@ fn histogram(json: &mut Json, point: &HistogramDataPoint) {
         json.key("count").integer(point.count);
         measured(json.key("sum"), point.sum, whole);
         json.key("bucket_counts").array(&point.bucket_counts, |json, n| json.integer(*n));
-        json.key("explicit_bounds").array(&point.explicit_bounds, |json, b| json.float(*b));
+        let integers = point.explicit_bounds == HTTP_DURATION_BOUNDS;
+        json.key("explicit_bounds").array(&point.explicit_bounds, |json, bound| {
+            measured(json, Some(*bound), integers && bound.fract() == 0.0);
+        });
         measured(json.key("min"), point.min, whole);
         measured(json.key("max"), point.max, whole);
         exemplars(json, &point.exemplars, &point.attributes);
