@@ -1,9 +1,11 @@
 use super::*;
-use crate::Accepted;
 use crate::testing::Log;
+use crate::{Accepted, Retry, RetryPolicy};
 use async_trait::async_trait;
 use carafe_telemetry::Request;
 use carafe_telemetry::otlp::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -175,4 +177,27 @@ async fn survives_a_consumer_that_panics() {
     queue.try_send(Batch { signal: Signal::Logs, bytes: "".into() }).unwrap();
     assert_eq!(queue.shutdown(LONG).await, Leftover::default());
     assert_eq!(counters.send_failed.get(Signal::Traces), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_out_the_retries() {
+    let cancel = CancellationToken::new();
+    let away = Refusal::new(RefusalKind::Unavailable, "connection refused");
+    let consumer =
+        Gated { gate: Arc::new(Semaphore::new(1_000)), seen: Arc::default(), answer: Err(away) };
+    let seen = Arc::clone(&consumer.seen);
+    let retry = Retry::new("otlp", consumer, RetryPolicy::default(), cancel.clone());
+    let counters = Arc::<NodeCounters>::default();
+    let queue = Queue::start("otlp", retry, config(10, 2), Arc::clone(&counters));
+    for _ in 0..4 {
+        queue.try_send(spans(2)).unwrap();
+    }
+    until(|| seen.lock().len() == 2).await;
+    let started = Instant::now();
+    cancel.cancel();
+    assert_eq!(queue.shutdown(LONG).await, Leftover::default());
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    // Two batches waited for their second try, which they did not get; two had one try.
+    assert_eq!(seen.lock().len(), 4);
+    assert_eq!(counters.dropped(DropReason::Refused).get(Signal::Traces), 8);
 }
