@@ -34,7 +34,8 @@ pub enum Protocol {
     Grpc,
     /// `http/protobuf`.
     HttpProtobuf,
-    /// `http/json`.
+    /// `http/json`. The batch is decoded and encoded again; NaN and infinite values, which
+    /// JSON does not have, arrive as null, except in summaries.
     HttpJson,
 }
 
