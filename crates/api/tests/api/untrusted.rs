@@ -1,0 +1,111 @@
+//! Whatever a client sends, it gets an answer that says what is wrong.
+
+use crate::{Fixture, two_traces};
+use axum::http::StatusCode;
+
+/// Every route with a parameter that is wrong.
+const WRONG: &[&str] = &[
+    "/api/traces?start=yesterday",
+    "/api/traces?end=99999999999999999999",
+    "/api/traces?limit=0",
+    "/api/traces?limit=-1",
+    "/api/traces?limit=NaN",
+    "/api/traces?limit=1e3",
+    "/api/traces?minDuration=5",
+    "/api/traces?minDuration=-5s",
+    "/api/traces?maxDuration=9999999999999h",
+    "/api/traces?minDuration=2s&maxDuration=1s",
+    "/api/traces?lookback=2y",
+    "/api/traces?lookback=99999999999d",
+    "/api/traces?tag=novalue",
+    "/api/traces?tags=%7B",
+    "/api/traces?tags=[1]",
+    "/api/traces?tags=%7B%22a%22%3A[]%7D",
+    "/api/traces?traceID=xyz",
+    "/api/traces?raw=perhaps",
+    "/api/traces/xyz",
+    "/api/traces/%FF",
+    "/api/traces/ff?start=x",
+    "/api/services/%FF/operations",
+    "/api/dependencies?endTs=x",
+    "/api/dependencies?lookback=1h",
+    "/api/v3/trace-summaries?query.startTimeMin=2026-01-01T00:00:00Z",
+    "/api/v3/traces?query.filter=%7B%7D",
+    "/api/v3/traces?query.attributes=x&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2021-01-01T00:00:00Z",
+    "/api/v3/traces?query.searchDepth=x&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2021-01-01T00:00:00Z",
+    "/api/v3/traces?query.durationMin=x&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2021-01-01T00:00:00Z",
+    "/api/v3/traces?query.startTimeMin=2022-01-01T00:00:00Z&query.startTimeMax=2021-01-01T00:00:00Z",
+    "/api/v3/traces/ff?startTime=1",
+    "/api/carafe/v1/search?limit=0",
+    "/api/carafe/v1/search?start=2&end=1",
+    "/api/carafe/v1/search?errors=maybe",
+    "/api/carafe/v1/search?minDuration=2s&maxDuration=1s",
+    "/api/carafe/v1/red?step=0",
+    "/api/carafe/v1/red?step=-1",
+    "/api/carafe/v1/red?step=1",
+    "/api/carafe/v1/red?step=9223372036854775807",
+    "/api/carafe/v1/logs?severityMin=25",
+    "/api/carafe/v1/logs?severityMin=loud",
+    "/api/carafe/v1/logs?traceId=xyz",
+    "/api/carafe/v1/traces/xyz",
+    "/api/carafe/v1/traces/ff/spans/xyz",
+    "/api/carafe/v1/tags/%FF/values",
+    "/api/carafe/v1/live?minDuration=x",
+    "/api/carafe/v1/live?lastEventId=x",
+];
+
+#[tokio::test]
+async fn what_is_wrong_is_a_400_with_a_reason() {
+    let fixture = two_traces().await;
+    for path in WRONG {
+        let (status, json) = fixture.get(path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {json}");
+        let message = if path.starts_with("/api/v3") || path.starts_with("/api/carafe") {
+            &json["error"]["message"]
+        } else {
+            &json["errors"][0]["msg"]
+        };
+        assert!(!message.as_str().unwrap().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_extreme_but_right_is_answered() {
+    let fixture = two_traces().await;
+    let stars = "*a".repeat(5_000);
+    for path in [
+        "/api/traces?limit=9223372036854775807&start=0&end=9223372036854775807".to_owned(),
+        "/api/traces?start=-9223372036854775808".to_owned(),
+        "/api/traces?start=5&end=1".to_owned(),
+        "/api/traces?service=%FF%FE&tag=a:%00".to_owned(),
+        "/api/traces?tag=a:b:c&tag=:&tags=%7B%22n%22%3A1%7D".to_owned(),
+        "/api/traces?&&=&service".to_owned(),
+        "/api/dependencies?endTs=9223372036854775807&lookback=9223372036854775807".to_owned(),
+        "/api/carafe/v1/search?limit=99999999&start=0".to_owned(),
+        format!("/api/carafe/v1/search?start=0&url={stars}"),
+        "/api/carafe/v1/search?start=0&url=(a%2B)%2B$".to_owned(),
+        "/api/carafe/v1/red?start=0&end=9223372036854775807".to_owned(),
+        "/api/carafe/v1/red?start=9223372036854775807&end=9223372036854775807&step=1".to_owned(),
+        "/api/carafe/v1/tags/%20/values?service=".to_owned(),
+    ] {
+        let (status, json) = fixture.get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {json}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_below_api_are_json() {
+    let fixture = Fixture::empty();
+    for path in [
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api/v3/nothing",
+        "/api/carafe/v1/nothing",
+        "/api/carafe/v2",
+    ] {
+        let (status, json) = fixture.get(path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(json["error"]["code"], 404, "{path}");
+    }
+}
