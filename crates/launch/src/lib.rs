@@ -1,1 +1,19 @@
-//! Carafe: launch.
+//! The launcher: runs the app with the agents in it, drains their rings, and turns records into
+//! telemetry.
+
+pub mod batch;
+pub mod child;
+pub mod clock;
+pub mod directory;
+pub mod exchange;
+pub mod http;
+pub mod launcher;
+pub mod metrics;
+pub mod output;
+pub mod program;
+pub mod propagation;
+pub mod registry;
+pub mod resource;
+pub mod rings;
+pub mod route;
+pub mod sampling;

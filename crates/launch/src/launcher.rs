@@ -1,0 +1,364 @@
+//! One run of the app, from its start to the last export.
+
+use crate::batch::{BatchOptions, Batcher, Delivered, Sender};
+use crate::child::{self, App, Signals, Streams};
+use crate::directory::{DirectoryError, RunDirectory};
+use crate::http::HttpOptions;
+use crate::metrics::MetricOptions;
+use crate::output::{Capture, Running};
+use crate::program::{self, CommandError, Program};
+use crate::registry::Registry;
+use crate::resource::{ProcessInfo, ResourceOptions};
+use crate::rings::{ReaderCounters, RingReader, SpanSink};
+use carafe_pipeline::Consumer;
+use carafe_telemetry::otlp::{LogRecord, Resource, Span};
+use carafe_telemetry::{Request, UnixNanos};
+use carafe_wire::doorbell;
+use carafe_wire::shm::MappedDoorbell;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long the last exports may take after the app has ended.
+pub const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a run needs.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+    /// Variables that the app gets beside the launcher's own.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Names, sampling and propagation of HTTP.
+    pub http: HttpOptions,
+    /// What is said of every process.
+    pub resource: ResourceOptions,
+    /// How metrics are reported.
+    pub metrics: MetricOptions,
+    /// Time between reports of metrics.
+    pub metric_interval: Duration,
+    /// How long a report of metrics may take.
+    pub metric_timeout: Duration,
+    /// Batching of spans.
+    pub spans: BatchOptions,
+    /// Batching of log records.
+    pub logs: BatchOptions,
+    /// Whether the app's output becomes log records.
+    pub is_output_captured: bool,
+}
+
+/// Where each signal goes; `None`: nowhere.
+#[derive(Clone, Default)]
+pub struct Exports {
+    /// Spans.
+    pub traces: Option<Arc<dyn Consumer>>,
+    /// Data points.
+    pub metrics: Option<Arc<dyn Consumer>>,
+    /// Log records.
+    pub logs: Option<Arc<dyn Consumer>>,
+}
+
+/// Why the app could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is no such program, or it may not be executed.
+    #[error("{0}")]
+    Command(#[from] CommandError),
+    /// No place for the rings.
+    #[error("{0}")]
+    Directory(#[from] DirectoryError),
+    /// The program was found but the kernel did not start it.
+    #[error("cannot start {command}: {source}")]
+    Start {
+        /// Its path.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Capturing the output or waiting failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl LaunchError {
+    /// The code that a shell would exit with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Command(error) => error.exit_code(),
+            Self::Start { .. } => 126,
+            Self::Directory(_) | Self::Io(_) => 1,
+        }
+    }
+}
+
+/// The app, running.
+pub struct Launched {
+    app: App,
+    signals: Signals,
+    output: Option<Running>,
+    reader: Reader,
+    exports: ExportTasks,
+    _directory: RunDirectory,
+}
+
+/// The thread that reads the rings.
+struct Reader {
+    thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+    doorbell: Arc<MappedDoorbell>,
+}
+
+/// The tasks that export.
+struct ExportTasks {
+    tasks: JoinSet<Delivered>,
+    /// Ends the reports of metrics with a last one.
+    end_metrics: watch::Sender<bool>,
+}
+
+/// What became of the telemetry.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Summary {
+    /// Items that were exported, refused and dropped.
+    pub delivered: Delivered,
+    /// Whether all exports ended before the deadline.
+    pub is_complete: bool,
+}
+
+/// Looks at the command before anything is started.
+pub fn inspect(command: &[OsString]) -> Result<Program, CommandError> {
+    let program = command.first().map(OsString::as_os_str).unwrap_or_default();
+    program::find(program, std::env::var_os("PATH").as_deref())
+}
+
+impl Launched {
+    /// Starts the app with the agent in it. `runtime` runs the exports.
+    pub fn start(
+        options: RunOptions,
+        program: &Program,
+        exports: Exports,
+        counters: Arc<ReaderCounters>,
+        signals: Signals,
+        runtime: &Handle,
+    ) -> Result<Self, LaunchError> {
+        let (directory, doorbell) = RunDirectory::create()?;
+        let registry = Arc::new(Registry::new(options.resource.clone(), options.metrics));
+        let schema_url = options.http.semconv.schema_url();
+        let (spans, span_batcher) = Batcher::new(options.spans, schema_url);
+        let (records, record_batcher) = Batcher::new(options.logs, "");
+
+        let (capture, streams) = if options.is_output_captured {
+            let (capture, streams) = Capture::new()?;
+            (Some(capture), streams)
+        } else {
+            (None, Streams::default())
+        };
+        let mut environment = options.environment.clone();
+        environment.push((carafe_wire::RING_DIR_VARIABLE.into(), directory.path().into()));
+        if program.reach.tolerates_preload() {
+            environment.push(("LD_PRELOAD".into(), preload(&directory)));
+        }
+        let app =
+            App::start(&options.command, &environment, streams, &signals).map_err(|source| {
+                LaunchError::Start { command: program.path.display().to_string(), source }
+            })?;
+        let output = match capture {
+            Some(capture) => {
+                Some(capture.start(&main_resource(&registry, &app, program), &records)?)
+            }
+            None => None,
+        };
+        drop(records);
+
+        let doorbell = Arc::new(doorbell);
+        let has_traces = exports.traces.is_some();
+        let reader = RingReader::new(
+            directory.path(),
+            Arc::clone(&doorbell),
+            options.http.clone(),
+            Arc::clone(&registry),
+            counters,
+            Spans(has_traces.then_some(spans)),
+        );
+        let reader = Reader::start(reader, doorbell)?;
+        let exports =
+            ExportTasks::start(&options, exports, registry, span_batcher, record_batcher, runtime);
+        Ok(Self { app, signals, output, reader, exports, _directory: directory })
+    }
+
+    /// The app's main process.
+    pub fn pid(&self) -> u32 {
+        self.app.pid()
+    }
+
+    /// Waits for the app's end, passing signals on, then for the last exports; the exit code.
+    pub fn wait(self, runtime: &Handle) -> Result<(u8, Summary), LaunchError> {
+        let output = self.output;
+        let status = self.app.wait(&self.signals, || {
+            if let Some(output) = &output {
+                output.resize();
+            }
+        })?;
+        if let Some(output) = output {
+            output.finish();
+        }
+        self.reader.finish();
+        let summary = runtime.block_on(self.exports.finish());
+        Ok((child::exit_code(status), summary))
+    }
+}
+
+/// Our agent before what the user preloads already.
+fn preload(directory: &RunDirectory) -> OsString {
+    let mut value = directory.agent().as_os_str().to_owned();
+    if let Some(existing) = std::env::var_os("LD_PRELOAD").filter(|existing| !existing.is_empty()) {
+        value.push(":");
+        value.push(existing);
+    }
+    value
+}
+
+/// The resource of captured output: that of the app's main process.
+fn main_resource(registry: &Registry, app: &App, program: &Program) -> Arc<Resource> {
+    let process = ProcessInfo {
+        pid: app.pid(),
+        parent_pid: std::process::id(),
+        executable: program.executable.display().to_string(),
+    };
+    Arc::clone(&registry.started(&process).resource)
+}
+
+struct Spans(Option<Sender<Span>>);
+
+impl SpanSink for Spans {
+    fn span(&mut self, resource: &Arc<Resource>, span: Span) {
+        if let Some(sender) = &self.0 {
+            sender.send(resource, span);
+        }
+    }
+}
+
+impl Reader {
+    fn start<S: SpanSink + 'static>(
+        reader: RingReader<S>,
+        doorbell: Arc<MappedDoorbell>,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stop_too = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("carafe-rings".to_owned())
+            .spawn(move || reader.run(&stop_too))?;
+        Ok(Self { thread, stop, doorbell })
+    }
+
+    fn finish(self) {
+        self.stop.store(true, Ordering::Release);
+        if self.doorbell.must_wake() {
+            doorbell::wake(&self.doorbell);
+        }
+        if self.thread.join().is_err() {
+            tracing::error!("reading the app's records failed; what came after is lost");
+        }
+    }
+}
+
+impl ExportTasks {
+    fn start(
+        options: &RunOptions,
+        exports: Exports,
+        registry: Arc<Registry>,
+        spans: Batcher<Span>,
+        records: Batcher<LogRecord>,
+        runtime: &Handle,
+    ) -> Self {
+        let mut tasks = JoinSet::new();
+        if let Some(consumer) = exports.traces {
+            tasks.spawn_on(spans.run(consumer), runtime);
+        }
+        if let Some(consumer) = exports.logs {
+            tasks.spawn_on(records.run(consumer), runtime);
+        }
+        let (end_metrics, ended) = watch::channel(false);
+        if let Some(consumer) = exports.metrics {
+            let reports = Reports {
+                registry,
+                consumer,
+                interval: options.metric_interval,
+                timeout: options.metric_timeout,
+            };
+            tasks.spawn_on(reports.run(ended), runtime);
+        }
+        Self { tasks, end_metrics }
+    }
+
+    /// Waits for the exports, which have got all there is, until the deadline.
+    async fn finish(mut self) -> Summary {
+        // No receiver means that no metrics are reported.
+        let _ = self.end_metrics.send(true);
+        let mut summary = Summary { is_complete: true, ..Default::default() };
+        let deadline = tokio::time::Instant::now() + FLUSH_DEADLINE;
+        loop {
+            match tokio::time::timeout_at(deadline, self.tasks.join_next()).await {
+                Ok(None) => break,
+                Ok(Some(Ok(delivered))) => {
+                    summary.delivered.accepted += delivered.accepted;
+                    summary.delivered.failed += delivered.failed;
+                    summary.delivered.dropped += delivered.dropped;
+                }
+                Ok(Some(Err(error))) => {
+                    tracing::error!("an exporter failed: {error}");
+                    summary.is_complete = false;
+                }
+                Err(_) => {
+                    summary.is_complete = false;
+                    break;
+                }
+            }
+        }
+        summary
+    }
+}
+
+/// Reports metrics at intervals.
+struct Reports {
+    registry: Arc<Registry>,
+    consumer: Arc<dyn Consumer>,
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl Reports {
+    async fn run(self, mut ended: watch::Receiver<bool>) -> Delivered {
+        let mut delivered = Delivered::default();
+        loop {
+            let is_last = tokio::select! {
+                _ = ended.changed() => true,
+                () = tokio::time::sleep(self.interval) => false,
+            };
+            if let Some(request) = self.registry.collect(UnixNanos::now()) {
+                let request = Request::Metrics(request);
+                let points = request.items() as u64;
+                let export = self.consumer.consume(request.encode());
+                match tokio::time::timeout(self.timeout, export).await {
+                    Ok(Ok(_)) => delivered.accepted += points,
+                    Ok(Err(refusal)) => {
+                        delivered.failed += points;
+                        tracing::warn!("{points} data points were not exported: {refusal}");
+                    }
+                    Err(_) => {
+                        delivered.failed += points;
+                        tracing::warn!("{points} data points were not exported in time");
+                    }
+                }
+            }
+            if is_last {
+                return delivered;
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The processes of the app: each an instance of the service, with its resource and its metrics.
+
+use crate::metrics::{HttpMetrics, MetricOptions};
+use crate::resource::{self, ProcessInfo, ResourceOptions};
+use carafe_telemetry::UnixNanos;
+use carafe_telemetry::otlp::{ExportMetricsServiceRequest, Resource, ResourceMetrics};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One process.
+#[derive(Debug)]
+pub struct Instance {
+    pid: u32,
+    /// The resource of its telemetry.
+    pub resource: Arc<Resource>,
+    /// What it measured.
+    pub metrics: Mutex<HttpMetrics>,
+    has_ended: AtomicBool,
+}
+
+/// All processes whose telemetry is not yet reported to the end.
+#[derive(Debug)]
+pub struct Registry {
+    resources: ResourceOptions,
+    metrics: MetricOptions,
+    instances: Mutex<Vec<Arc<Instance>>>,
+}
+
+impl Registry {
+    /// No process yet.
+    pub fn new(resources: ResourceOptions, metrics: MetricOptions) -> Self {
+        Self { resources, metrics, instances: Mutex::default() }
+    }
+
+    /// The instance of a process; the same for a program that replaced another (exec).
+    pub fn started(&self, process: &ProcessInfo) -> Arc<Instance> {
+        let mut instances = self.instances.lock();
+        let known = instances.iter().find(|instance| {
+            instance.pid == process.pid && !instance.has_ended.load(Ordering::Relaxed)
+        });
+        if let Some(instance) = known {
+            return Arc::clone(instance);
+        }
+        let instance = Arc::new(Instance {
+            pid: process.pid,
+            resource: Arc::new(resource::resource(&self.resources, process)),
+            metrics: Mutex::new(HttpMetrics::new(self.metrics, UnixNanos::now())),
+            has_ended: AtomicBool::new(false),
+        });
+        instances.push(Arc::clone(&instance));
+        instance
+    }
+
+    /// The process has ended: it is reported once more.
+    pub fn ended(&self, instance: &Instance) {
+        instance.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// The metrics of all processes, and a last time those of ended ones; `None` where nothing was
+    /// measured.
+    pub fn collect(&self, now: UnixNanos) -> Option<ExportMetricsServiceRequest> {
+        let mut resource_metrics = Vec::new();
+        self.instances.lock().retain(|instance| {
+            // Asked before collecting: what is measured after that keeps the instance.
+            let has_ended = instance.has_ended.load(Ordering::Relaxed);
+            if let Some(scope) = instance.metrics.lock().collect(now) {
+                resource_metrics.push(ResourceMetrics {
+                    resource: Some((*instance.resource).clone()),
+                    scope_metrics: vec![scope],
+                    schema_url: String::new(),
+                });
+            }
+            !has_ended
+        });
+        (!resource_metrics.is_empty()).then_some(ExportMetricsServiceRequest { resource_metrics })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Labels;
+    use carafe_telemetry::otlp::find_str;
+
+    #[test]
+    fn every_process_is_an_instance_and_is_reported_to_its_end() {
+        let registry = Registry::new(ResourceOptions::default(), MetricOptions::default());
+        let process = |pid| ProcessInfo { pid, parent_pid: 1, executable: String::new() };
+        let first = registry.started(&process(1));
+        let second = registry.started(&process(2));
+        assert!(Arc::ptr_eq(&first, &registry.started(&process(1))));
+        for instance in [&first, &second] {
+            instance.metrics.lock().request_started(Labels::overflow());
+        }
+        registry.ended(&first);
+        let collect = || {
+            let request = registry.collect(UnixNanos(1)).unwrap();
+            let id = |metrics: &ResourceMetrics| {
+                let attributes = &metrics.resource.as_ref().unwrap().attributes;
+                find_str(attributes, "service.instance.id").unwrap().to_owned()
+            };
+            request.resource_metrics.iter().map(id).collect::<Vec<_>>()
+        };
+        let all = collect();
+        assert_eq!(all.len(), 2);
+        assert_ne!(all[0], all[1]);
+        assert_eq!(collect(), all[1..]);
+        assert!(!Arc::ptr_eq(&first, &registry.started(&process(1))), "a pid can come again");
+    }
+}

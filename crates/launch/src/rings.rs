@@ -1,0 +1,355 @@
+//! Reads the rings of all processes of the app on one thread.
+//!
+//! While data comes the thread looks at the rings every [`BUSY_POLL`], so that writers never have
+//! to wake it; after a quiet while it sleeps on the doorbell. Every [`LIVENESS_INTERVAL`] it looks
+//! which processes have ended; a dead process' ring is read to its end and removed.
+
+use crate::clock::{Clock, monotonic_ns};
+use crate::directory::{c_path, is_alive, pid_of_ring};
+use crate::exchange::{Assembler, Progress};
+use crate::http::{self, HttpOptions, Request};
+use crate::registry::{Instance, Registry};
+use crate::resource::ProcessInfo;
+use crate::route::Routes;
+use carafe_telemetry::UnixNanos;
+use carafe_telemetry::otlp::{Resource, Span};
+use carafe_wire::RING_SUFFIX;
+use carafe_wire::doorbell;
+use carafe_wire::record::Record;
+use carafe_wire::ring::{Consumer, Memory};
+use carafe_wire::shm::{MappedDoorbell, MappedRing};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the rings are looked at while data comes.
+const BUSY_POLL: Duration = Duration::from_millis(4);
+
+/// How long nothing must have come before the thread sleeps on the doorbell.
+const QUIET_BEFORE_SLEEP: Duration = Duration::from_millis(40);
+
+/// How often a sleeping thread looks whether processes have ended.
+const LIVENESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Rings that are read at once; further processes are not seen, which is said once.
+const RING_LIMIT: usize = 4_096;
+
+/// Takes finished spans.
+pub trait SpanSink: Send {
+    /// A span of the process with that resource. Must not wait.
+    fn span(&mut self, resource: &Arc<Resource>, span: Span);
+}
+
+/// What the reader counts, for messages and self-telemetry.
+#[derive(Debug, Default)]
+pub struct ReaderCounters {
+    /// Records that agents dropped because their ring was full.
+    pub dropped_records: AtomicU64,
+    /// Records that could not be used, and rings that were found damaged.
+    pub unusable_records: AtomicU64,
+    /// Processes that had a ring.
+    pub processes: AtomicU64,
+    /// Processes in which an agent was disabled by a fault.
+    pub agent_faults: AtomicU64,
+}
+
+/// Reads rings until it is stopped.
+pub struct RingReader<S> {
+    directory: PathBuf,
+    doorbell: Arc<MappedDoorbell>,
+    options: HttpOptions,
+    registry: Arc<Registry>,
+    counters: Arc<ReaderCounters>,
+    sink: S,
+    routes: Routes,
+    rings: HashMap<OsString, Ring>,
+    seen_rings: u32,
+    seen_faults: u32,
+    has_warned: Warned,
+}
+
+#[derive(Default)]
+struct Warned {
+    dropped: bool,
+    damaged: bool,
+    too_many: bool,
+}
+
+/// One process.
+struct Ring {
+    path: PathBuf,
+    pid: u32,
+    consumer: Consumer<MappedRing>,
+    assembler: Assembler,
+    instance: Option<Arc<Instance>>,
+    /// The process has replaced itself by another program, which has a ring of its own.
+    is_superseded: bool,
+    seen_dropped: u64,
+    seen_orphans: u64,
+}
+
+impl<S: SpanSink> RingReader<S> {
+    /// A reader of the rings in `directory`.
+    pub fn new(
+        directory: &Path,
+        doorbell: Arc<MappedDoorbell>,
+        options: HttpOptions,
+        registry: Arc<Registry>,
+        counters: Arc<ReaderCounters>,
+        sink: S,
+    ) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            doorbell,
+            options,
+            registry,
+            counters,
+            sink,
+            routes: Routes::default(),
+            rings: HashMap::new(),
+            seen_rings: 0,
+            seen_faults: 0,
+            has_warned: Warned::default(),
+        }
+    }
+
+    /// Reads until `stop` is set and the bell was rung; then once more all there is.
+    pub fn run(mut self, stop: &AtomicBool) {
+        let mut last_data = Instant::now();
+        loop {
+            let is_last = stop.load(Ordering::Acquire);
+            if self.read_all() > 0 {
+                last_data = Instant::now();
+            }
+            if is_last {
+                self.finish();
+                return;
+            }
+            if last_data.elapsed() < QUIET_BEFORE_SLEEP {
+                std::thread::sleep(BUSY_POLL);
+            } else {
+                self.sleep(stop);
+            }
+        }
+    }
+
+    fn sleep(&mut self, stop: &AtomicBool) {
+        let ticket = self.doorbell.announce_sleep();
+        let has_news = self.doorbell.rings.load(Ordering::Acquire) != self.seen_rings
+            || self.rings.values().any(|ring| !ring.consumer.is_empty())
+            || stop.load(Ordering::Acquire);
+        if !has_news {
+            doorbell::wait(&self.doorbell, ticket, LIVENESS_INTERVAL);
+        }
+        self.doorbell.announce_awake();
+        self.remove_ended();
+        self.note_faults();
+    }
+
+    /// Reads what waits in all rings; how many records it was.
+    fn read_all(&mut self) -> usize {
+        self.find_new_rings();
+        let clock = Clock::now();
+        let Self { rings, options, registry, routes, sink, counters, has_warned, .. } = self;
+        let mut context = Context { options, registry, routes, sink, clock };
+        let mut count = 0;
+        for ring in rings.values_mut() {
+            count += ring.read(&mut context, counters, has_warned);
+        }
+        count
+    }
+
+    fn find_new_rings(&mut self) {
+        let rings = self.doorbell.rings.load(Ordering::Acquire);
+        if rings == self.seen_rings {
+            return;
+        }
+        self.seen_rings = rings;
+        for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_ring = name.to_str().is_some_and(|name| name.ends_with(RING_SUFFIX));
+            if is_ring && !self.rings.contains_key(&name) {
+                self.open(name, entry.path());
+            }
+        }
+    }
+
+    fn open(&mut self, name: OsString, path: PathBuf) {
+        if self.rings.len() >= RING_LIMIT {
+            if !std::mem::replace(&mut self.has_warned.too_many, true) {
+                tracing::warn!("more than {RING_LIMIT} processes; further ones are not observed");
+            }
+            return;
+        }
+        let pid = name.to_str().and_then(pid_of_ring).unwrap_or(0);
+        match c_path(&path).and_then(|path| MappedRing::open(&path)) {
+            Ok(memory) => {
+                for ring in self.rings.values_mut().filter(|ring| ring.pid == pid) {
+                    ring.is_superseded = true;
+                }
+                self.counters.processes.fetch_add(1, Ordering::Relaxed);
+                self.rings.insert(name, Ring::new(path, pid, memory));
+            }
+            Err(error) => {
+                self.counters.unusable_records.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!("cannot read ring {}: {error}", path.display());
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+
+    /// Reads the rings of processes that have ended to their end and forgets them.
+    fn remove_ended(&mut self) {
+        let ended: Vec<OsString> = self
+            .rings
+            .iter()
+            .filter(|(_, ring)| ring.is_superseded || !is_alive(ring.pid))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !ended.is_empty() {
+            // What they wrote before they ended is there now.
+            self.read_all();
+        }
+        for name in ended {
+            if let Some(ring) = self.rings.remove(&name) {
+                self.end(ring);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.note_faults();
+        for (_, ring) in std::mem::take(&mut self.rings) {
+            self.end(ring);
+        }
+    }
+
+    fn end(&mut self, mut ring: Ring) {
+        let Self { options, registry, routes, sink, .. } = self;
+        let mut context = Context { options, registry, routes, sink, clock: Clock::now() };
+        if let Some(instance) = ring.instance.take() {
+            ring.assembler.process_ended(monotonic_ns(), &mut |progress| {
+                context.progress(&instance, progress);
+            });
+            self.registry.ended(&instance);
+        }
+        let _ = std::fs::remove_file(&ring.path);
+    }
+
+    fn note_faults(&mut self) {
+        let faults = self.doorbell.faults.load(Ordering::Relaxed);
+        if faults != self.seen_faults {
+            self.counters.agent_faults.store(faults.into(), Ordering::Relaxed);
+            self.seen_faults = faults;
+            tracing::warn!(
+                "the universal engine was disabled by a fault in {faults} process(es); \
+                 the app goes on without it there"
+            );
+        }
+    }
+}
+
+impl Ring {
+    fn new(path: PathBuf, pid: u32, memory: MappedRing) -> Self {
+        Self {
+            path,
+            pid,
+            consumer: Consumer::new(memory),
+            assembler: Assembler::default(),
+            instance: None,
+            is_superseded: false,
+            seen_dropped: 0,
+            seen_orphans: 0,
+        }
+    }
+
+    fn read<S: SpanSink>(
+        &mut self,
+        context: &mut Context<'_, S>,
+        counters: &ReaderCounters,
+        has_warned: &mut Warned,
+    ) -> usize {
+        let Self { consumer, assembler, instance, pid, .. } = self;
+        let mut unusable = 0;
+        let result = consumer.drain(|kind, payload| {
+            let Some(record) = Record::decode(kind, payload) else {
+                unusable += 1;
+                return;
+            };
+            if let Record::Hello(hello) = record {
+                let process = ProcessInfo {
+                    pid: *pid,
+                    parent_pid: hello.parent_pid,
+                    executable: String::from_utf8_lossy(hello.executable).into_owned(),
+                };
+                *instance = Some(context.registry.started(&process));
+            }
+            if let Some(instance) = instance {
+                assembler.record(record, &mut |progress| context.progress(instance, progress));
+            }
+        });
+        unusable += assembler.orphans() - self.seen_orphans;
+        self.seen_orphans = assembler.orphans();
+        let count = result.unwrap_or_else(|corrupt| {
+            unusable += 1;
+            if !std::mem::replace(&mut has_warned.damaged, true) {
+                tracing::warn!("the ring of process {} is damaged ({corrupt:?})", self.pid);
+            }
+            1
+        });
+        counters.unusable_records.fetch_add(unusable, Ordering::Relaxed);
+        self.note_dropped(counters, has_warned);
+        count
+    }
+
+    fn note_dropped(&mut self, counters: &ReaderCounters, has_warned: &mut Warned) {
+        let dropped = self.consumer.memory().dropped().load(Ordering::Relaxed);
+        if dropped > self.seen_dropped {
+            counters.dropped_records.fetch_add(dropped - self.seen_dropped, Ordering::Relaxed);
+            self.seen_dropped = dropped;
+            if !std::mem::replace(&mut has_warned.dropped, true) {
+                tracing::warn!(
+                    "process {} writes records faster than they are read; some are dropped \
+                     (counted in carafe_agent_dropped_records)",
+                    self.pid
+                );
+            }
+        }
+    }
+}
+
+/// What turns progress into telemetry.
+struct Context<'a, S> {
+    options: &'a HttpOptions,
+    registry: &'a Registry,
+    routes: &'a mut Routes,
+    sink: &'a mut S,
+    clock: Clock,
+}
+
+impl<S: SpanSink> Context<'_, S> {
+    fn progress(&mut self, instance: &Instance, progress: Progress<'_>) {
+        match progress {
+            Progress::Started(connection, head) => {
+                if connection.is_server
+                    && let Some(request) = Request::parse(connection, head)
+                {
+                    let labels = request.active_labels(connection, self.options.semconv);
+                    instance.metrics.lock().request_started(labels);
+                }
+            }
+            Progress::Finished(exchange) => {
+                let traced = http::trace(&exchange, self.options, self.routes, &self.clock);
+                if let Some(traced) = traced {
+                    instance.metrics.lock().finished(&traced, UnixNanos::now());
+                    if let Some(span) = traced.span {
+                        self.sink.span(&instance.resource, span);
+                    }
+                }
+            }
+        }
+    }
+}
