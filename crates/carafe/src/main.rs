@@ -1,2 +1,18 @@
 //! The `carafe` command.
-fn main() {}
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod check;
+mod cli;
+mod signals;
+mod size;
+mod telemetry_endpoint;
+mod todo;
+mod up;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,79 @@
+//! `carafe up`: the backend as a program of its own.
+
+use crate::backend::{Backend, BackendConfig, Component};
+use crate::cli::{EXIT_RUNTIME, fail};
+use crate::signals::StopSignals;
+use crate::size::parse_bytes;
+use carafe_store::MemoryLimits;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where OTLP/gRPC listens
+    #[arg(long, value_name = "HOST:PORT", default_value = Component::OtlpGrpc.default_addr())]
+    otlp_grpc: String,
+    /// Where OTLP/HTTP listens
+    #[arg(long, value_name = "HOST:PORT", default_value = Component::OtlpHttp.default_addr())]
+    otlp_http: String,
+    /// Where the UI and the query APIs listen
+    #[arg(long, value_name = "HOST:PORT", default_value = Component::Query.default_addr())]
+    query: String,
+    /// Where Carafe's own metrics are
+    #[arg(long, value_name = "HOST:PORT", default_value = Component::Telemetry.default_addr())]
+    telemetry: String,
+    /// What the store may keep in memory; the oldest goes first
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_bytes)]
+    memory_limit: usize,
+}
+
+pub(crate) async fn main(args: Args) -> ExitCode {
+    init_logging();
+    let mut signals = match StopSignals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format_args!("cannot catch signals: {error}")),
+    };
+    let config = BackendConfig {
+        otlp_grpc: args.otlp_grpc,
+        otlp_http: args.otlp_http,
+        query: args.query,
+        telemetry: args.telemetry,
+        store: MemoryLimits::with_max_bytes(args.memory_limit),
+    };
+    let backend = match Backend::bind(config).await {
+        Ok(backend) => backend,
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("carafe: {fault}");
+            }
+            return ExitCode::from(EXIT_RUNTIME);
+        }
+    };
+    for (component, url) in backend.urls() {
+        eprintln!("carafe: {:<19} {url}", component.name());
+    }
+    let cancel = CancellationToken::new();
+    let serving = tokio::spawn(backend.serve(cancel.clone()));
+    eprintln!("carafe: ready, Ctrl-C ends it");
+    signals.next().await;
+    eprintln!("carafe: stopping, once more ends it at once");
+    cancel.cancel();
+    tokio::select! {
+        outcome = serving => match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(format_args!("the backend failed: {error}")),
+        },
+        () = signals.next() => ExitCode::from(EXIT_RUNTIME),
+    }
+}
+
+fn init_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,9 @@
+//! `carafe up`, `carafe check` and `carafe todo` as people run them: the real binary, on free
+//! ports.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod check;
+mod program;
+mod todo;
+mod up;
