@@ -1,0 +1,55 @@
+//! Carafe's own variables.
+
+use super::Part::Carafe;
+use super::{FALSE, Variable, unflagged, variable};
+
+pub(super) const VARIABLES: &[Variable] = &[
+    variable(
+        "CARAFE_CAPTURE_OUTPUT",
+        "capture_output",
+        Carafe,
+        FALSE,
+        "Whether every line that the app prints becomes a log record; it is printed all the same.",
+    ),
+    variable(
+        "CARAFE_EXPLAIN",
+        "explain",
+        Carafe,
+        FALSE,
+        "Whether to say on stderr what is instrumented, what is not and why, and where data goes.",
+    ),
+    variable(
+        "CARAFE_QUERY",
+        "query",
+        Carafe,
+        "127.0.0.1:16686",
+        "Address of the UI and the query APIs, when `carafe run` hosts the backend itself.",
+    ),
+    variable(
+        "CARAFE_OTLP_GRPC",
+        "otlp_grpc",
+        Carafe,
+        "127.0.0.1:4317",
+        "Address of the OTLP/gRPC receiver of that backend.",
+    ),
+    variable(
+        "CARAFE_OTLP_HTTP",
+        "otlp_http",
+        Carafe,
+        "127.0.0.1:4318",
+        "Address of the OTLP/HTTP receiver of that backend.",
+    ),
+    variable(
+        "CARAFE_TELEMETRY",
+        "telemetry",
+        Carafe,
+        "127.0.0.1:8888",
+        "Address of that backend's own metrics.",
+    ),
+    unflagged(
+        "CARAFE_RING_DIR",
+        Carafe,
+        "",
+        "Set by `carafe run` for the app: the directory that the engines in it write to.",
+    ),
+];
