@@ -73,6 +73,7 @@ pub fn command() -> Command {
         .value_parser(ValueParser::os_string());
     Command::new("run")
         .bin_name("carafe run")
+        .display_name("carafe")
         .about("Run an app with zero-code instrumentation")
         .override_usage("carafe run [OPTIONS] [--] COMMAND [ARGUMENTS]...")
         .after_help(
@@ -106,7 +107,7 @@ fn flag(variable: &'static Variable) -> Option<Arg> {
     let arg = Arg::new(variable.name)
         .long(flag)
         .alias(flag.replace('_', "-"))
-        .help(format!("{}: {}{default}", variable.name, variable.summary))
+        .help(format!("{}: {}{default}", variable.name, variable.summary).replace('`', ""))
         .help_heading(heading(variable.part));
     Some(if variable.is_switch() {
         arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")

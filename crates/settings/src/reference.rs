@@ -34,7 +34,7 @@ pub fn environment() -> String {
         if part == Part::App {
             page.push_str("For an OpenTelemetry SDK in the app, if there is one. Carafe does not read these.\n\n");
         }
-        page.push_str("| Variable | Flag | Default | |\n| --- | --- | --- | --- |\n");
+        page.push_str("| Variable | Flag | Default | Meaning |\n| --- | --- | --- | --- |\n");
         for variable in VARIABLES.iter().filter(|variable| variable.part == part) {
             let flag = variable.flag.map(|flag| format!("`--{flag}`")).unwrap_or_default();
             let (name, default, summary) = (variable.name, variable.default, variable.summary);

@@ -163,5 +163,5 @@ fn help_names_every_flag_with_its_variable() {
 #[test]
 fn the_version_is_said() {
     let Ok(Request::Version(version)) = parse(args("--version")) else { panic!("no version") };
-    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    assert_eq!(version, concat!("carafe ", env!("CARGO_PKG_VERSION"), "\n"));
 }

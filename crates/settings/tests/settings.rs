@@ -13,23 +13,31 @@ fn resolve(variables: &[(&str, &str)]) -> Result<(Settings, Vec<Warning>), Vec<S
     Settings::resolve(&|name| variables.get(name).map(ToString::to_string))
 }
 
+#[track_caller]
+fn resolved(variables: &[(&str, &str)]) -> (Settings, Vec<Warning>) {
+    resolve(variables).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
 /// Settings that nothing is wrong with.
 #[track_caller]
 fn settings(variables: &[(&str, &str)]) -> Settings {
-    let (settings, warnings) = resolve(variables).unwrap();
+    let (settings, warnings) = resolved(variables);
     assert_eq!(warnings, []);
     settings
 }
 
 #[track_caller]
 fn warned(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
-    let (settings, warnings) = resolve(variables).unwrap();
+    let (settings, warnings) = resolved(variables);
     (settings, warnings.iter().map(ToString::to_string).collect())
 }
 
 #[track_caller]
 fn refused(variables: &[(&str, &str)]) -> Vec<String> {
-    resolve(variables).unwrap_err().iter().map(ToString::to_string).collect()
+    match resolve(variables) {
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        Ok(resolved) => panic!("nothing was refused: {resolved:?}"),
+    }
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
