@@ -1,22 +1,29 @@
 //! Listening sockets: bound before anything is served, with a bounded number of connections.
 
 use super::port_holder::{Holder, holder};
-use axum::serve::Listener as _;
 use futures::Stream;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Connections that one listener keeps open. Further clients wait in the kernel's backlog until
-/// one closes.
-pub const MAX_CONNECTIONS: usize = 1024;
+/// one closes. Half of the 1024 descriptors that a process usually may have.
+pub const MAX_CONNECTIONS: usize = 512;
+
+/// How long an HTTP/1.1 connection may go without a request, or take to send the head of one.
+/// Longer than most clients keep theirs, so that it is they who close.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -68,27 +75,69 @@ impl Listener {
         self.addr
     }
 
-    /// Serves HTTP/1.1 until `cancel`; then lets requests under way finish for `drain` at most.
+    /// Serves HTTP/1.1 until `cancel`; then lets requests under way finish for `drain` at most,
+    /// and ends those that do not.
     pub async fn serve_http(
-        self,
+        mut self,
         router: axum::Router,
         cancel: CancellationToken,
         drain: Duration,
     ) {
-        let addr = self.addr;
-        let stop = cancel.clone().cancelled_owned();
-        let serve = axum::serve(self, router).with_graceful_shutdown(stop).into_future();
-        if let Err(error) = within(serve, cancel, drain).await {
-            tracing::error!(%addr, %error, "the server stopped");
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(_) = connections.join_next() => {}
+                connection = self.accept() => {
+                    connections.spawn(serve_connection(connection, router.clone(), cancel.clone()));
+                }
+            }
+        }
+        drop(self);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, all).await.is_err() {
+            connections.shutdown().await;
         }
     }
 
-    /// The accepted connections, for servers other than axum's.
+    async fn accept(&mut self) -> Connection {
+        // The semaphore is never closed; if it were, nothing more could be accepted.
+        let Ok(permit) = self.connections.clone().acquire_owned().await else {
+            return std::future::pending().await;
+        };
+        // axum's implementation for TcpListener backs off when descriptors run out.
+        let (stream, peer) = axum::serve::Listener::accept(&mut self.tcp).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        Connection { stream, _permit: permit }
+    }
+
+    /// The accepted connections, for servers of other protocols.
     pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Connection>> {
         futures::stream::unfold(self, |mut listener| async move {
-            let (connection, _) = listener.accept().await;
+            let connection = listener.accept().await;
             Some((Ok(connection), listener))
         })
+    }
+}
+
+async fn serve_connection(connection: Connection, router: axum::Router, cancel: CancellationToken) {
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router));
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = cancel.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke off");
     }
 }
 
@@ -118,28 +167,6 @@ async fn find_holder(addr: &str) -> Option<Holder> {
     let addrs: Vec<SocketAddr> = lookup_host(addr).await.ok()?.collect();
     let found = tokio::task::spawn_blocking(move || addrs.into_iter().find_map(holder)).await;
     found.ok().flatten()
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed; if it were, nothing more could be accepted.
-        let Ok(permit) = self.connections.clone().acquire_owned().await else {
-            return std::future::pending().await;
-        };
-        // axum's implementation for TcpListener backs off when descriptors run out.
-        let (stream, peer) = axum::serve::Listener::accept(&mut self.tcp).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
-        }
-        (Connection { stream, _permit: permit }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.addr)
-    }
 }
 
 /// A connection that counts against its listener's limit while it is open.
@@ -198,6 +225,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn names_the_port_the_component_and_the_holder() {
@@ -215,5 +243,55 @@ mod tests {
         let error = Listener::bind("the receiver", "no port").await.unwrap_err();
         assert!(error.to_string().starts_with("cannot listen on no port for the receiver: "));
         assert_eq!(error.holder, None);
+    }
+
+    async fn exchange(addr: SocketAddr) -> io::Result<String> {
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_the_limit_waits_its_turn() {
+        let mut listener = Listener::bind("the server", "127.0.0.1:0").await.unwrap();
+        listener.connections = Arc::new(Semaphore::new(1));
+        let addr = listener.local_addr();
+        let cancel = CancellationToken::new();
+        let router = axum::Router::new().fallback(async || "hello");
+        let server = tokio::spawn(listener.serve_http(router, cancel.clone(), Duration::ZERO));
+        // It has the only place once it was answered.
+        let mut first = TcpStream::connect(addr).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        first.read_exact(&mut [0; 12]).await.unwrap();
+        let mut second = pin!(exchange(addr));
+        let early = tokio::time::timeout(Duration::from_millis(100), second.as_mut()).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(first);
+        assert!(second.await.unwrap().ends_with("hello"));
+        cancel.cancel();
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_outlives_the_drain_is_ended() {
+        let listener = Listener::bind("the server", "127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr();
+        let cancel = CancellationToken::new();
+        let reached = CancellationToken::new();
+        let handler_reached = reached.clone();
+        let router = axum::Router::new().fallback(async move || {
+            handler_reached.cancel();
+            std::future::pending::<()>().await;
+        });
+        let drain = Duration::from_millis(10);
+        let server = tokio::spawn(listener.serve_http(router, cancel.clone(), drain));
+        let client = tokio::spawn(exchange(addr));
+        reached.cancelled().await;
+        cancel.cancel();
+        server.await.unwrap();
+        assert!(client.await.unwrap().is_ok_and(|answer| answer.is_empty()));
+        assert!(TcpStream::connect(addr).await.is_err(), "nothing listens any more");
     }
 }
