@@ -9,6 +9,37 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
 const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
 
+const MINUTES = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+});
+
+/** Steps of a time axis in seconds: those that people read on clocks. */
+const CLOCK_STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+];
+
+/** At most about `most` round times (local) between two instants, with their labels. */
+export function timeTicks(
+  startMicros: number,
+  endMicros: number,
+  most: number,
+): { micros: number; label: string }[] {
+  const span = (endMicros - startMicros) / 1e6;
+  if (!(span > 0) || most < 1) return [];
+  const days = Math.ceil(span / 86_400 / most) * 86_400;
+  const step = CLOCK_STEPS.find((candidate) => span / candidate <= most) ?? days;
+  const offset = new Date(startMicros / 1000).getTimezoneOffset() * 60;
+  const first = Math.ceil((startMicros / 1e6 - offset) / step) * step + offset;
+  const format = step >= 86_400 ? DAY : step >= 60 ? MINUTES : CLOCK;
+  const marks: { micros: number; label: string }[] = [];
+  for (let seconds = first; seconds * 1e6 <= endMicros; seconds += step) {
+    marks.push({ micros: seconds * 1e6, label: format.format(seconds * 1000) });
+  }
+  return marks;
+}
+
 export function formatClock(micros: number): string {
   return CLOCK.format(micros / 1000);
 }

@@ -83,7 +83,7 @@ export function RouteTable({ rows, sort, onSort, seconds }: Props) {
                       })}
                     >
                       <ErrorIcon /> {formatCount(row.errorCount)}{' '}
-                      <span class="muted">{formatPercent(row.errorCount / row.count)}</span>
+                      <span class="muted">· {formatPercent(row.errorCount / row.count)}</span>
                     </a>
                   )}
                 </td>

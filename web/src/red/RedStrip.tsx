@@ -111,6 +111,7 @@ export function RedStrip({ query, tick, onZoom }: Props) {
             description={`Requests per second over ${range}: ${formatCount(total)} in all`}
             times={times}
             lines={lines.requests}
+            scale="linear"
             from={from}
             to={to}
             formatValue={formatRate}
@@ -134,6 +135,7 @@ export function RedStrip({ query, tick, onZoom }: Props) {
             description={`Share of requests that failed: ${formatPercent(share)}`}
             times={times}
             lines={lines.errors}
+            scale="linear"
             from={from}
             to={to}
             formatValue={(value) => `${value.toFixed(value < 10 && value % 1 !== 0 ? 1 : 0)} %`}
@@ -153,6 +155,7 @@ export function RedStrip({ query, tick, onZoom }: Props) {
             description="Latency percentiles 50, 95 and 99 over time"
             times={times}
             lines={lines.latency}
+            scale="log"
             from={from}
             to={to}
             formatValue={formatDuration}

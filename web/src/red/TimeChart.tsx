@@ -11,12 +11,16 @@ export interface Line {
   style: 'bars' | 'line';
 }
 
+/** Logarithmic for latency, so that one slow request does not flatten all others. */
+export type Scale = 'linear' | 'log';
+
 interface Props {
   /** Says in words what the chart shows, for those who cannot see it. */
   description: string;
   /** Seconds since the epoch. */
   times: number[];
   lines: Line[];
+  scale: Scale;
   from: number;
   to: number;
   formatValue: (value: number) => string;
@@ -67,7 +71,32 @@ function series(line: Line): uPlot.Series {
   };
 }
 
+/** What a logarithmic axis shows while there is nothing on it: 1 ms to 1 s. */
+const EMPTY_LOG: [number, number] = [1e3, 1e6];
+
+function yScale(scale: Scale): uPlot.Scale {
+  if (scale === 'linear') {
+    return { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] };
+  }
+  return {
+    distr: 3,
+    range: (_chart, min, max) => {
+      if (!(min > 0) || !(max > 0)) return EMPTY_LOG;
+      const low = Math.floor(Math.log10(min));
+      return [10 ** low, 10 ** Math.max(Math.ceil(Math.log10(max)), low + 1)];
+    },
+  };
+}
+
+function isPowerOfTen(value: number): boolean {
+  const power = Math.log10(value);
+  return Math.abs(power - Math.round(power)) < 1e-6;
+}
+
 function options(props: { current: Props }, width: number): uPlot.Options {
+  // A logarithmic axis is divided into nine per decade; only the decades are worth a line.
+  const labelled = (_chart: uPlot, splits: number[]) =>
+    splits.map((split) => (props.current.scale === 'linear' || isPowerOfTen(split) ? split : null));
   const font = '11px system-ui, sans-serif';
   return {
     width,
@@ -82,14 +111,14 @@ function options(props: { current: Props }, width: number): uPlot.Options {
     },
     scales: {
       x: { time: true, range: () => [props.current.from, props.current.to] },
-      y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
+      y: yScale(props.current.scale),
     },
     axes: [
       {
         stroke: () => token('--text-muted'),
         font,
-        size: 20,
-        gap: 2,
+        size: 22,
+        gap: 4,
         space: 64,
         ticks: { show: false },
         grid: { show: false },
@@ -102,11 +131,13 @@ function options(props: { current: Props }, width: number): uPlot.Options {
         stroke: () => token('--text-muted'),
         font,
         size: AXIS_WIDTH,
-        gap: 4,
-        space: 26,
+        gap: 6,
+        space: props.current.scale === 'log' ? 1 : 22,
         ticks: { show: false },
-        grid: { stroke: () => token('--grid'), width: 1 },
-        values: (_chart, splits) => splits.map((split) => props.current.formatValue(split)),
+        grid: { stroke: () => token('--grid'), width: 1, filter: labelled },
+        filter: labelled,
+        values: (_chart, splits) =>
+          splits.map((split) => (split === null ? '' : props.current.formatValue(split))),
       },
     ],
     series: [{}, ...props.current.lines.map(series)],

@@ -1,8 +1,8 @@
 /** Duration of every found trace over time. The result list below holds the same for screen readers. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TraceSummary } from '../api/types';
-import { formatDuration, ticks } from '../format/duration';
-import { formatClock, formatInstant } from '../format/time';
+import { formatDuration } from '../format/duration';
+import { formatInstant, timeTicks } from '../format/time';
 import { navigate } from '../router';
 import { tracePath } from '../routes';
 import { serviceToken } from '../state/serviceColour';
@@ -44,7 +44,7 @@ function drawDot(context: CanvasRenderingContext2D, dot: Dot, emphasis: boolean)
     context.arc(x, y, radius, 0, Math.PI * 2);
   }
   const colour = token(failed ? '--error-mark' : serviceToken(dot.trace.rootService));
-  context.globalAlpha = emphasis ? 1 : 0.72;
+  context.globalAlpha = emphasis ? 1 : 0.6;
   context.fillStyle = colour;
   context.fill();
   context.globalAlpha = 1;
@@ -83,12 +83,14 @@ function draw(
   context.textAlign = 'center';
   context.textBaseline = 'bottom';
   const span = props.endMicros - props.startMicros;
-  const marks = ticks(0, span, Math.max(2, Math.floor(area.width / 120)));
-  for (const mark of marks) {
-    const x = area.left + (mark / span) * area.width;
-    const text = formatClock(props.startMicros + mark);
-    const half = context.measureText(text).width / 2;
-    context.fillText(text, Math.min(Math.max(x, half), width - half), HEIGHT - 4);
+  const most = Math.max(2, Math.floor(area.width / 110));
+  for (const mark of timeTicks(props.startMicros, props.endMicros, most)) {
+    const x = area.left + ((mark.micros - props.startMicros) / span) * area.width;
+    context.beginPath();
+    context.moveTo(Math.round(x) + 0.5, area.top);
+    context.lineTo(Math.round(x) + 0.5, area.top + area.height);
+    context.stroke();
+    context.fillText(mark.label, x, HEIGHT - 4);
   }
   for (const dot of layout.dots) if (dot !== hovered) drawDot(context, dot, false);
   if (hovered !== null) drawDot(context, hovered, true);

@@ -14,6 +14,7 @@ import {
 } from '../state/searchQuery';
 import { describeRange, widerLookback } from '../state/timeRange';
 import { useResource } from '../state/useResource';
+import type { Found } from './loadSearch';
 import { ResultList } from './ResultList';
 import { sortTraces } from './results';
 import { Scatter } from './Scatter';
@@ -59,6 +60,16 @@ function NothingFound({ query }: { query: SearchQuery }) {
       </div>
     </Empty>
   );
+}
+
+/** Where the scatter begins: when the limit cut older traces off, with the oldest that is left. */
+function scatterStart(found: Found): number {
+  if (!found.truncated) return found.startMicros;
+  const oldest = found.traces.reduce(
+    (low, trace) => Math.min(low, trace.startMicros),
+    found.endMicros,
+  );
+  return oldest - (found.endMicros - oldest) * 0.02;
 }
 
 export function SearchPage() {
@@ -118,7 +129,7 @@ export function SearchPage() {
           </div>
           <Scatter
             traces={traces}
-            startMicros={found.data.startMicros}
+            startMicros={scatterStart(found.data)}
             endMicros={found.data.endMicros}
           />
           <ResultList

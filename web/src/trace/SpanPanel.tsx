@@ -54,7 +54,9 @@ function Facts({ span, props }: { span: SpanDetail; props: Props }) {
         <dt>Duration</dt>
         <dd>
           {formatDuration(span.durationMicros)}{' '}
-          <span class="muted">{formatPercent(Math.min(share, 1))} of trace</span>
+          <span class="muted" title="Share of the trace's duration">
+            {formatPercent(Math.min(share, 1))}
+          </span>
         </dd>
       </div>
       <div>
