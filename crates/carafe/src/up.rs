@@ -2,13 +2,12 @@
 
 use crate::backend::{Backend, BackendConfig, Component};
 use crate::cli::{EXIT_RUNTIME, fail};
+use crate::logging;
 use crate::signals::StopSignals;
 use crate::size::parse_bytes;
 use carafe_store::MemoryLimits;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(args: Args) -> ExitCode {
-    init_logging();
+    logging::init();
     let mut signals = match StopSignals::catch() {
         Ok(signals) => signals,
         Err(error) => return fail(format_args!("cannot catch signals: {error}")),
@@ -67,13 +66,4 @@ pub(crate) async fn main(args: Args) -> ExitCode {
         },
         () = signals.next() => ExitCode::from(EXIT_RUNTIME),
     }
-}
-
-fn init_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
