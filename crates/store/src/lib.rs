@@ -2,10 +2,13 @@
 //!
 //! [`Store`] is the whole interface between what arrives and every query API: `append` plus
 //! ten typed operations. The APIs see nothing of an engine, an engine nothing of an API.
-//! [`MemoryStore`] keeps what fits a named limit.
+//! [`MemoryStore`] keeps what fits named limits; the module
+//! `conformance`, behind the feature of that name, is what it and every later store must pass.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decode;
 mod error;
 mod filter;

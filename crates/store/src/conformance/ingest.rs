@@ -1,0 +1,296 @@
+//! What goes in, and how all of it comes out again.
+
+use super::data::{self, ModelSpan, T0};
+use crate::error::StoreErrorKind;
+use crate::filter::SpanFilter;
+use crate::interface::Store;
+use crate::query::{
+    AttributeQuery, GraphQuery, LogQuery, MetricQuery, ScanQuery, TimeRange, TraceQuery,
+};
+use crate::record::PointValue;
+use crate::tail::{Tail, TailItems, TailRead};
+use carafe_telemetry::{Batch, Request, Signal, TraceId, UnixNanos, otlp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) async fn nothing_is_an_answer(store: Arc<dyn Store>) {
+    let all = TraceQuery { filter: SpanFilter::default(), limit: 10 };
+    assert!(store.traces(&[data::trace_id(1)]).await.expect("no traces").is_empty());
+    assert!(store.trace(data::trace_id(1)).await.expect("no trace").is_none());
+    assert!(store.find_traces(&all).await.expect("a page").traces.is_empty());
+    assert!(store.find_spans(&all).await.expect("a page").spans.is_empty());
+    assert!(store.services().await.expect("no services").is_empty());
+    assert!(store.service_graph(&GraphQuery::default()).await.expect("a graph").is_empty());
+    assert!(store.find_logs(&LogQuery::all(10)).await.expect("a page").logs.is_empty());
+    let query = AttributeQuery { service: None, limit: 10 };
+    assert!(store.attribute_keys(&query).await.expect("no keys").is_empty());
+    assert!(store.attribute_values("a", &query).await.expect("no values").is_empty());
+    for signal in Signal::ALL {
+        let query = ScanQuery { signal, range: TimeRange::ALL, after: None, limit: 10 };
+        let page = store.scan(&query).await.expect("a page");
+        assert!(page.batch.is_none() && page.next.is_none());
+        // A request without items is stored, and there still is nothing.
+        let empty = Batch { signal, bytes: Default::default() };
+        let appended = store.append(empty).await.expect("an empty request is valid");
+        assert_eq!(appended.rejected_items, 0);
+    }
+    let stats = store.stats().await.expect("stats");
+    assert_eq!((stats.spans, stats.traces, stats.logs, stats.points), (0, 0, 0, 0));
+}
+
+/// Spans by their ids, of the whole trace.
+async fn stored_spans(store: &Arc<dyn Store>, trace: u64) -> BTreeMap<Vec<u8>, otlp::Span> {
+    let trace = store.trace(data::trace_id(trace)).await.expect("an answer").expect("a trace");
+    trace.spans.iter().map(|span| (span.span.span_id.clone(), (*span.span).clone())).collect()
+}
+
+fn model_spans(spans: &[ModelSpan], trace: u64) -> BTreeMap<Vec<u8>, otlp::Span> {
+    let of_trace = spans.iter().filter(|span| span.trace == trace).map(ModelSpan::to_otlp);
+    of_trace.map(|span| (span.span_id.clone(), span)).collect()
+}
+
+pub(super) async fn what_is_stored_comes_back_unchanged(store: Arc<dyn Store>) {
+    let mut spans = data::spans(41, 20);
+    spans.truncate(60);
+    let last = spans.iter().map(|span| span.trace).max().expect("spans");
+    data::append(&store, &data::traces_request(&spans)).await;
+    for trace in 1..=last {
+        assert_eq!(stored_spans(&store, trace).await, model_spans(&spans, trace));
+    }
+    let ids = [last, 999, 1].map(data::trace_id);
+    let found: Vec<TraceId> =
+        store.traces(&ids).await.expect("traces").iter().map(|trace| trace.id).collect();
+    assert_eq!(found, [ids[0], ids[2]], "in the order of the question");
+    let trace = store.trace(ids[2]).await.expect("an answer").expect("a trace");
+    for record in trace.spans.iter() {
+        let span = &record.span;
+        assert_eq!(record.resource.resource, data::resource(record.service()));
+        assert_eq!(record.scope.scope, data::scope());
+        assert_eq!(record.scope.schema_url, "https://opentelemetry.io/schemas/1.30.0");
+        assert_eq!(record.span_id.0.as_slice(), span.span_id);
+        assert_eq!(record.start.0, span.start_time_unix_nano);
+        assert_eq!(record.end.0, span.end_time_unix_nano);
+    }
+}
+
+pub(super) async fn spans_of_a_trace_may_come_in_any_order(store: Arc<dyn Store>) {
+    let spans = data::spans(42, 30);
+    for span in spans.iter().rev() {
+        data::append(&store, &data::traces_request(std::slice::from_ref(span))).await;
+    }
+    for trace in 1..=30 {
+        assert_eq!(stored_spans(&store, trace).await, model_spans(&spans, trace));
+    }
+    let query = TraceQuery { filter: SpanFilter::default(), limit: usize::MAX };
+    let page = store.find_traces(&query).await.expect("a page");
+    let found: Vec<TraceId> = page.traces.iter().map(|trace| trace.trace_id).collect();
+    assert_eq!(found, (1..=30).rev().map(data::trace_id).collect::<Vec<_>>());
+}
+
+pub(super) async fn a_retried_request_is_stored_once(store: Arc<dyn Store>) {
+    let spans = data::spans(43, 10);
+    for _ in 0..3 {
+        data::append(&store, &data::traces_request(&spans)).await;
+    }
+    let stats = store.stats().await.expect("stats");
+    assert_eq!(stats.spans, spans.len() as u64);
+    let services = store.services().await.expect("services");
+    assert_eq!(services.iter().map(|s| s.spans).sum::<u64>(), spans.len() as u64);
+}
+
+pub(super) async fn what_cannot_be_stored_is_rejected_one_by_one(store: Arc<dyn Store>) {
+    let spans = data::spans(44, 5);
+    let mut request = data::traces_request(&spans);
+    let Request::Traces(traces) = &mut request else { panic!("traces were made") };
+    let list = &mut traces.resource_spans[0].scope_spans[0].spans;
+    let wrong = |trace_id: usize, span_id: usize, byte: u8| otlp::Span {
+        trace_id: vec![byte; trace_id],
+        span_id: vec![byte; span_id],
+        ..Default::default()
+    };
+    list.extend([wrong(16, 8, 0), wrong(0, 8, 1), wrong(16, 7, 1), wrong(17, 8, 1)]);
+    let appended = store.append(request.encode()).await.expect("a partial success");
+    assert_eq!(appended.rejected_items, 4);
+    assert!(!appended.message.is_empty());
+    let stats = store.stats().await.expect("stats");
+    assert_eq!((stats.spans, stats.rejected_items), (spans.len() as u64, 4));
+}
+
+pub(super) async fn what_is_not_otlp_is_invalid_data(store: Arc<dyn Store>) {
+    for signal in Signal::ALL {
+        let batch = Batch { signal, bytes: b"\xff\xff\xff\xffnot protobuf".to_vec().into() };
+        let error = store.append(batch).await.expect_err("nothing to store");
+        assert_eq!(error.kind, StoreErrorKind::InvalidData, "{error}");
+        assert!(!error.kind.is_retryable());
+    }
+}
+
+pub(super) async fn stats_count_what_is_there(store: Arc<dyn Store>) {
+    let spans = data::spans(45, 50);
+    data::append_spans(&store, &spans).await;
+    data::append(&store, &data::logs_request(&data::logs(46, 70))).await;
+    data::append(&store, &data::metrics_request(&data::points(47, 80))).await;
+    let stats = store.stats().await.expect("stats");
+    assert_eq!((stats.spans, stats.traces), (spans.len() as u64, 50));
+    assert_eq!((stats.logs, stats.points), (70, 80));
+    let appended = (stats.appended_spans, stats.appended_logs, stats.appended_points);
+    assert_eq!(appended, (spans.len() as u64, 70, 80));
+    assert!(stats.bytes > 0 && stats.bytes <= stats.max_bytes);
+    assert!(!stats.kind.is_empty());
+}
+
+/// The next items of a tail that must have some.
+async fn next_items(tail: &mut Tail) -> TailItems {
+    match tokio::time::timeout(Duration::from_secs(20), tail.next()).await {
+        Ok(Some(TailRead::Event(event))) => event.items,
+        other => panic!("items were appended, but the tail gave {other:?}"),
+    }
+}
+
+pub(super) async fn the_tail_tells_what_is_appended(store: Arc<dyn Store>) {
+    let spans = data::spans(48, 3);
+    data::append(&store, &data::traces_request(&spans[..1])).await;
+    let mut tail = store.tail(None);
+    data::append(&store, &data::traces_request(&spans[1..])).await;
+    data::append(&store, &data::logs_request(&data::logs(49, 5))).await;
+    data::append(&store, &data::metrics_request(&data::points(50, 7))).await;
+    match next_items(&mut tail).await {
+        TailItems::Spans(items) => assert_eq!(items.len(), spans.len() - 1),
+        other => panic!("spans came first, not {other:?}"),
+    }
+    match next_items(&mut tail).await {
+        TailItems::Logs(items) => assert_eq!(items.len(), 5),
+        other => panic!("logs came second, not {other:?}"),
+    }
+    match next_items(&mut tail).await {
+        TailItems::Points(items) => assert_eq!(items.len(), 7),
+        other => panic!("points came third, not {other:?}"),
+    }
+    assert!(tail.try_next().is_none());
+}
+
+pub(super) async fn the_tail_resumes(store: Arc<dyn Store>) {
+    let mut tail = store.tail(None);
+    data::append(&store, &data::logs_request(&data::logs(51, 5))).await;
+    next_items(&mut tail).await;
+    let position = tail.position();
+    drop(tail);
+    data::append(&store, &data::logs_request(&data::logs(52, 3))).await;
+    let mut tail = store.tail(Some(position));
+    match next_items(&mut tail).await {
+        TailItems::Logs(items) => assert_eq!(items.len(), 3),
+        other => panic!("logs were appended, not {other:?}"),
+    }
+    assert!(tail.position() > position);
+}
+
+pub(super) async fn a_scan_gives_everything_once(store: Arc<dyn Store>) {
+    let spans = data::spans(53, 100);
+    let logs = data::logs(54, 300);
+    let points = data::points(55, 300);
+    data::append_spans(&store, &spans).await;
+    data::append(&store, &data::logs_request(&logs)).await;
+    data::append(&store, &data::metrics_request(&points)).await;
+    let half = T0 + 150_000_000;
+    for (start, end) in [(0, u64::MAX), (half, u64::MAX), (0, half), (1, 2)] {
+        let inside = |time: u64| (start..=end).contains(&time);
+        let mut expected: Vec<String> = Vec::new();
+        let of_range = spans.iter().filter(|span| inside(span.start));
+        expected.extend(of_range.map(|span| format!("{:?}", span.to_otlp())));
+        expected.extend(logs.iter().filter(|log| inside(log.time)).map(|log| log.body.clone()));
+        let of_range = points.iter().filter(|point| inside(point.time));
+        expected.extend(of_range.map(|p| format!("{} {} {}", p.name, p.time, p.value)));
+        for limit in [1, 64, 10_000] {
+            let range = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
+            let mut found = scan_all(&store, range, limit).await;
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "pages of {limit}");
+        }
+    }
+}
+
+async fn scan_all(store: &Arc<dyn Store>, range: TimeRange, limit: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    for signal in Signal::ALL {
+        let mut after = None;
+        loop {
+            let query = ScanQuery { signal, range, after, limit };
+            let page = store.scan(&query).await.expect("a page");
+            if let Some(batch) = page.batch {
+                assert_eq!(batch.signal, signal);
+                found.extend(items(&batch));
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    found
+}
+
+/// One line for each item of a batch.
+fn items(batch: &Batch) -> Vec<String> {
+    let decoded = crate::decode(batch, UnixNanos(0)).expect("a scan gives OTLP");
+    assert_eq!(decoded.appended.rejected_items, 0);
+    match decoded.records {
+        crate::Records::Spans(spans) => {
+            spans.iter().map(|span| format!("{:?}", *span.span)).collect()
+        }
+        crate::Records::Logs(logs) => logs
+            .iter()
+            .map(|log| crate::value::text(log.log.body.as_ref().expect("a body")).into_owned())
+            .collect(),
+        crate::Records::Points(points) => points
+            .iter()
+            .map(|record| {
+                let PointValue::Number(number) = &record.point.value else {
+                    panic!("numbers were stored, not {record:?}")
+                };
+                let Some(otlp::number_data_point::Value::AsDouble(value)) = number.value else {
+                    panic!("doubles were stored, not {number:?}")
+                };
+                format!("{} {} {value}", record.series.metric.name, record.point.time.0)
+            })
+            .collect(),
+    }
+}
+
+/// What was acknowledged is visible, while others write and search.
+pub(super) async fn readers_and_writers_do_not_disturb_each_other(store: Arc<dyn Store>) {
+    const WRITERS: u64 = 4;
+    const TRACES: u64 = 100;
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for mut span in data::spans(60 + writer, TRACES) {
+                span.trace += writer * TRACES;
+                let trace = data::trace_id(span.trace);
+                data::append(&store, &data::traces_request(&[span.clone()])).await;
+                let found = store.trace(trace).await.expect("an answer").expect("a trace");
+                let id = data::span_id(span.id);
+                assert!(found.spans.iter().any(|stored| stored.span_id == id));
+                let query = TraceQuery { filter: SpanFilter::default(), limit: 10 };
+                let page = store.find_traces(&query).await.expect("a page");
+                let starts: Vec<_> = page.traces.iter().map(|trace| trace.spans).collect();
+                assert!(!starts.is_empty());
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("a writer finishes");
+    }
+    let query = MetricQuery {
+        name: None,
+        service: None,
+        attributes: Vec::new(),
+        range: TimeRange::ALL,
+        limit: 1,
+    };
+    assert!(store.select_metrics(&query).await.expect("a page").series.is_empty());
+    let stats = store.stats().await.expect("stats");
+    assert_eq!(stats.traces, WRITERS * TRACES);
+}
