@@ -89,6 +89,13 @@ pub(crate) struct BackendError {
     fault: BindError,
 }
 
+impl BackendError {
+    /// Which component it is about.
+    pub(crate) fn component(&self) -> Component {
+        self.component
+    }
+}
+
 /// A backend whose ports are all bound. Dropping it closes them.
 pub(crate) struct Backend {
     receiver: OtlpReceiver,

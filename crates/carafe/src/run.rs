@@ -1,0 +1,235 @@
+//! `carafe run`: the app under the agent, and where its telemetry goes.
+
+mod exports;
+mod options;
+mod report;
+
+use crate::backend::{Backend, BackendConfig, BackendError, Component};
+use carafe_launch::child::Signals;
+use carafe_launch::launcher::{self, FLUSH_DEADLINE, Launched, Summary};
+use carafe_launch::program::Program;
+use carafe_launch::rings::ReaderCounters;
+use carafe_settings::flags::{EXIT_USAGE, Invocation};
+use carafe_settings::{LogLevel, Settings, unknown};
+use exports::Destination;
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
+
+/// How long the backend's connections may take to end after the app has.
+const BACKEND_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Runs the app and ends with its exit code.
+pub(crate) fn main(invocation: &Invocation) -> ExitCode {
+    run(invocation, RunHooks::default())
+}
+
+/// What `carafe demo` does beside a plain run.
+#[derive(Default)]
+pub(crate) struct RunHooks {
+    /// Hosts the backend even where a receiver answers.
+    pub(crate) is_backend_required: bool,
+    /// Called when all is up; what it spawns ends with the token.
+    pub(crate) on_ready: Option<OnReady>,
+}
+
+type OnReady = Box<dyn FnOnce(&Handle, CancellationToken)>;
+
+/// Runs the app with the settings of its environment.
+pub(crate) fn run(invocation: &Invocation, hooks: RunHooks) -> ExitCode {
+    let environment = Environment::new(invocation);
+    let resolved = Settings::resolve(&|name| environment.get(name));
+    let settings = match resolved {
+        Ok((settings, warnings)) => {
+            warnings.iter().for_each(report::warn);
+            settings
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| report::say(error));
+            return ExitCode::FAILURE;
+        }
+    };
+    for warning in unknown::unknown_variables(environment.names()) {
+        report::warn(&warning);
+    }
+    let program = match launcher::inspect(&invocation.command) {
+        Ok(program) => program,
+        Err(error) => {
+            report::say(&error);
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    if settings.sdk_disabled {
+        return replace_by_app(invocation);
+    }
+    // Before any thread is made: they all inherit what is blocked.
+    let signals = Signals::block();
+    init_logging(settings.log_level);
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report::say(&format_args!("cannot start: {error}; hint: check the limits on threads"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = observe(&runtime, invocation, &settings, &program, signals, hooks);
+    runtime.shutdown_timeout(BACKEND_DEADLINE);
+    code
+}
+
+/// The app with the agent: backend if needed, exports, launch, wait, flush.
+fn observe(
+    runtime: &Runtime,
+    invocation: &Invocation,
+    settings: &Settings,
+    program: &Program,
+    signals: Signals,
+    hooks: RunHooks,
+) -> ExitCode {
+    let plan = runtime.block_on(exports::plan(settings, hooks.is_backend_required));
+    let cancel = CancellationToken::new();
+    let hosted = match plan.destination {
+        Destination::Hosted => match runtime.block_on(host(settings)) {
+            Ok(backend) => Some(backend),
+            Err(faults) => {
+                faults.iter().for_each(|fault| report::say(fault));
+                return ExitCode::FAILURE;
+            }
+        },
+        Destination::Named => None,
+    };
+    let consumer = hosted.as_ref().map(Backend::consumer);
+    let exports = {
+        let _inside = runtime.enter();
+        match exports::build(&plan, settings, consumer) {
+            Ok(exports) => exports,
+            Err(error) => {
+                report::say(&error);
+                return ExitCode::FAILURE;
+            }
+        }
+    };
+    report::start(invocation, program, &plan, settings, hosted.as_ref());
+    let serving = hosted.map(|backend| runtime.spawn(backend.serve(cancel.clone())));
+    let options = options::run_options(invocation, settings);
+    let counters = Arc::new(ReaderCounters::default());
+    let launched = Launched::start(
+        options,
+        program,
+        exports.consumers(),
+        Arc::clone(&counters),
+        signals,
+        runtime.handle(),
+    );
+    let launched = match launched {
+        Ok(launched) => launched,
+        Err(error) => {
+            report::say(&error);
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    if let Some(on_ready) = hooks.on_ready {
+        on_ready(runtime.handle(), cancel.clone());
+    }
+    let outcome = launched.wait(runtime.handle());
+    let leftover = runtime.block_on(exports.shutdown(FLUSH_DEADLINE));
+    cancel.cancel();
+    if let Some(serving) = serving {
+        // A stuck connection must not keep the launcher: what it was sent is not lost by that.
+        let _ = runtime.block_on(tokio::time::timeout(BACKEND_DEADLINE, serving));
+    }
+    match outcome {
+        Ok((code, summary)) => {
+            report::end(&summary, leftover, &counters);
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            report::say(&error);
+            report::end(&Summary::default(), leftover, &counters);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Binds the backend. Its own metrics are of no use to the app's user, so where their usual port
+/// is taken (8888 is also Jupyter's) they get a free one.
+async fn host(settings: &Settings) -> Result<Backend, Vec<BackendError>> {
+    let own = &settings.own;
+    let address = |given: &Option<String>, component: Component| {
+        given.clone().unwrap_or_else(|| component.default_addr().to_owned())
+    };
+    let mut config = BackendConfig {
+        otlp_grpc: address(&own.otlp_grpc, Component::OtlpGrpc),
+        otlp_http: address(&own.otlp_http, Component::OtlpHttp),
+        query: address(&own.query, Component::Query),
+        telemetry: address(&own.telemetry, Component::Telemetry),
+        ..BackendConfig::default()
+    };
+    match Backend::bind(config.clone()).await {
+        Err(faults)
+            if own.telemetry.is_none()
+                && faults.iter().all(|fault| fault.component() == Component::Telemetry) =>
+        {
+            config.telemetry = "127.0.0.1:0".to_owned();
+            Backend::bind(config).await
+        }
+        result => result,
+    }
+}
+
+/// `OTEL_SDK_DISABLED=true`: the app as if Carafe was not there.
+fn replace_by_app(invocation: &Invocation) -> ExitCode {
+    let Some((program, arguments)) = invocation.command.split_first() else {
+        return ExitCode::from(EXIT_USAGE);
+    };
+    let overrides = invocation.overrides.iter().map(|(name, value)| (name, value));
+    let error = Command::new(program).args(arguments).envs(overrides).exec();
+    report::say(&format_args!("cannot start {}: {error}", program.display()));
+    ExitCode::from(126)
+}
+
+fn init_logging(level: LogLevel) {
+    use tracing::level_filters::LevelFilter;
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        // "info" is what the SDK has when nothing is said; the app's terminal stays quiet.
+        LogLevel::Warn | LogLevel::Info => LevelFilter::WARN,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+/// The environment with what flags set.
+struct Environment {
+    variables: HashMap<String, String>,
+}
+
+impl Environment {
+    fn new(invocation: &Invocation) -> Self {
+        let mut variables: HashMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        variables.extend(invocation.overrides.iter().cloned());
+        Self { variables }
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+}
