@@ -5,9 +5,7 @@
 mod backend;
 mod check;
 mod cli;
-mod demo;
 mod logging;
-mod run;
 mod signals;
 mod size;
 mod telemetry_endpoint;
