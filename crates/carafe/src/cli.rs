@@ -1,7 +1,8 @@
 //! The command line: what each subcommand is called, and which code it ends with.
 
-use crate::{check, todo, up};
-use clap::{Parser, Subcommand};
+use crate::{check, demo, run, todo, up};
+use carafe_settings::flags::{self, Invocation};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::future::Future;
 use std::process::ExitCode;
 
@@ -18,6 +19,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run an app with zero-code instrumentation
+    ///
+    /// Its arguments are declared in `carafe_settings::flags`, which replaces this command.
+    Run,
+    /// Start the To-Do app, the agent in it and the backend: the product in one command
+    Demo(demo::Args),
     /// Start the backend: OTLP receivers, store, query APIs and UI
     Up(up::Args),
     /// Say what listens on the OTLP and query ports, and send a test span through
@@ -29,15 +36,26 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     // reqwest is built without a provider of its own. An error only says that one is set.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match Cli::parse().command {
+    let matches = command().get_matches();
+    if let Some(("run", arguments)) = matches.subcommand() {
+        return run::main(&Invocation::from_matches(arguments));
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Run => ExitCode::FAILURE,
+        Command::Demo(args) => demo::main(args),
         Command::Up(args) => block_on(up::main(args)),
         Command::Check(args) => block_on(check::main(args)),
         Command::Todo(args) => block_on(todo::main(args)),
     }
 }
 
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("run", |_| flags::command())
+}
+
 /// Runs `command` on a runtime of its own.
-fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
+pub(crate) fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => {
@@ -58,7 +76,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -5,7 +5,9 @@
 mod backend;
 mod check;
 mod cli;
+mod demo;
 mod logging;
+mod run;
 mod signals;
 mod size;
 mod telemetry_endpoint;
