@@ -1,5 +1,5 @@
 /** Log records, one line each, with the chosen one in full beside them. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { LogRecord } from '../api/types';
 import { formatFull, formatInstant } from '../format/time';
 import { Attributes } from '../parts/Attributes';
@@ -18,7 +18,7 @@ interface Props {
   logs: LogRecord[];
   /** The trace is known, so rows lead to their spans. */
   inTrace?: boolean;
-  onHold?: (hold: boolean) => void;
+  onScrolled?: (scrolled: boolean) => void;
 }
 
 function LogDetails({ log, onClose }: { log: LogRecord; onClose: () => void }) {
@@ -50,13 +50,11 @@ function LogDetails({ log, onClose }: { log: LogRecord; onClose: () => void }) {
   );
 }
 
-export function LogTable({ logs, inTrace = false, onHold }: Props) {
+export function LogTable({ logs, inTrace = false, onScrolled }: Props) {
   const rows = useRows(logs.length, ROW_HEIGHT);
   const [active, setActive] = useState(0);
   const [open, setOpen] = useState<LogRecord | null>(null);
-  const hovered = useRef(false);
   const current = Math.min(active, logs.length - 1);
-  const hold = () => onHold?.(hovered.current || !rows.atTop());
 
   const focusRow = (row: number) => {
     const target = Math.max(0, Math.min(row, logs.length - 1));
@@ -104,15 +102,7 @@ export function LogTable({ logs, inTrace = false, onHold }: Props) {
           class={`log-scroll ${inTrace ? 'in-trace' : ''}`}
           onScroll={() => {
             rows.onScroll();
-            hold();
-          }}
-          onMouseEnter={() => {
-            hovered.current = true;
-            hold();
-          }}
-          onMouseLeave={() => {
-            hovered.current = false;
-            hold();
+            onScrolled?.(!rows.atTop());
           }}
         >
           <ul class="log-rows" style={{ height: `${rows.totalHeight}px` }}>

@@ -6,6 +6,7 @@ import { plural } from '../format/number';
 import { Empty, Failure, Loading, StaleNotice } from '../parts/states';
 import { address, navigate } from '../router';
 import { describeRange, LOOKBACKS, nowMicros, widerLookback } from '../state/timeRange';
+import { useHold } from '../state/useHold';
 import { useResource } from '../state/useResource';
 import { LogTable } from './LogTable';
 import {
@@ -162,6 +163,16 @@ export function LogsPage() {
     update((data) => ({ ...data, logs: prependLogs(data.logs, incoming) }));
   }, [update]);
 
+  const hold = useHold(
+    useCallback(
+      (hold: boolean) => {
+        held.current = hold;
+        if (!hold) release();
+      },
+      [release],
+    ),
+  );
+
   useEffect(() => {
     buffer.current = [];
     setWaiting(0);
@@ -199,7 +210,7 @@ export function LogsPage() {
       {found.data === null && found.error === null && <Loading what="logs" />}
       {found.data !== null && logs.length === 0 && <NoLogs query={query} />}
       {logs.length > 0 && (
-        <div class="found">
+        <div class="found" onMouseEnter={hold.onMouseEnter} onMouseLeave={hold.onMouseLeave}>
           <div class="found-head">
             <h2>
               {plural(logs.length, 'record')}
@@ -211,13 +222,7 @@ export function LogsPage() {
               </button>
             )}
           </div>
-          <LogTable
-            logs={logs}
-            onHold={(hold) => {
-              held.current = hold;
-              if (!hold) release();
-            }}
-          />
+          <LogTable logs={logs} onScrolled={hold.onScrolled} />
         </div>
       )}
     </>

@@ -1,5 +1,5 @@
 /** The found traces, one line each. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { TraceSummary } from '../api/types';
 import { formatDuration } from '../format/duration';
 import { formatCount } from '../format/number';
@@ -90,17 +90,15 @@ interface Props {
   fresh: ReadonlySet<string>;
   sort: Sort;
   onSort: (sort: Sort) => void;
-  /** The pointer is over the list, or it is scrolled: rows must stay where they are. */
-  onHold: (hold: boolean) => void;
+  /** Whether the list is away from its top, so that rows should stay where they are. */
+  onScrolled: (scrolled: boolean) => void;
 }
 
-export function ResultList({ traces, fresh, sort, onSort, onHold }: Props) {
+export function ResultList({ traces, fresh, sort, onSort, onScrolled }: Props) {
   const rows = useRows(traces.length, ROW_HEIGHT);
   const [active, setActive] = useState(0);
-  const hovered = useRef(false);
   const current = Math.min(active, traces.length - 1);
   const longest = traces.reduce((most, trace) => Math.max(most, trace.durationMicros), 0);
-  const hold = () => onHold(hovered.current || !rows.atTop());
 
   const focusRow = (row: number) => {
     const target = Math.max(0, Math.min(row, traces.length - 1));
@@ -162,15 +160,7 @@ export function ResultList({ traces, fresh, sort, onSort, onHold }: Props) {
         ref={rows.ref}
         onScroll={() => {
           rows.onScroll();
-          hold();
-        }}
-        onMouseEnter={() => {
-          hovered.current = true;
-          hold();
-        }}
-        onMouseLeave={() => {
-          hovered.current = false;
-          hold();
+          onScrolled(!rows.atTop());
         }}
       >
         <ul class="result-body" style={{ height: `${rows.totalHeight}px` }}>

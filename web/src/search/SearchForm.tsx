@@ -15,6 +15,9 @@ interface Props {
   onSearch: (query: SearchQuery) => void;
 }
 
+/** A list that people can still choose from; the tag field finds the rest. */
+const MAX_OPERATIONS = 1000;
+
 const LIMITS = [20, DEFAULT_LIMIT, 200, 500, 1500];
 
 interface Typed {
@@ -39,7 +42,7 @@ function operationsOf(services: ServiceStats[], service: string | null): string[
     if (service !== null && entry.name !== service) continue;
     for (const operation of entry.operations) names.add(operation.name);
   }
-  return [...names].sort((a, b) => a.localeCompare(b));
+  return [...names].sort((a, b) => a.localeCompare(b)).slice(0, MAX_OPERATIONS);
 }
 
 /** The value in use stays in the list even when the server does not know it (yet). */

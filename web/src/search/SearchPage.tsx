@@ -13,6 +13,7 @@ import {
   searchPath,
 } from '../state/searchQuery';
 import { describeRange, widerLookback } from '../state/timeRange';
+import { useHold } from '../state/useHold';
 import { useResource } from '../state/useResource';
 import type { Found } from './loadSearch';
 import { ResultList } from './ResultList';
@@ -78,6 +79,7 @@ export function SearchPage() {
   const services = useResource('services', (signal) => api.services(signal));
   const live = useLiveResults(query);
   const { found } = live;
+  const hold = useHold(live.hold);
   const traces = useMemo(
     () => sortTraces(found.data?.traces ?? [], query.sort),
     [found.data, query.sort],
@@ -110,7 +112,7 @@ export function SearchPage() {
       {found.data === null && found.error === null && <Loading what="traces" />}
       {found.data !== null && traces.length === 0 && <NothingFound query={query} />}
       {found.data !== null && traces.length > 0 && (
-        <div class="found">
+        <div class="found" onMouseEnter={hold.onMouseEnter} onMouseLeave={hold.onMouseLeave}>
           <div class="found-head">
             <h2>
               {plural(traces.length, 'trace')}
@@ -137,7 +139,7 @@ export function SearchPage() {
             fresh={live.fresh}
             sort={query.sort}
             onSort={(sort) => go({ ...query, sort }, true)}
-            onHold={live.hold}
+            onScrolled={hold.onScrolled}
           />
         </div>
       )}

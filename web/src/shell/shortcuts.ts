@@ -29,7 +29,8 @@ export function isShortcut(event: KeyboardEvent): boolean {
     !event.metaKey &&
     !event.altKey &&
     !isTyping(event.target) &&
-    !helpOpen.value
+    // The dialog itself, since its close event comes a moment after it has closed.
+    document.querySelector('dialog[open]') === null
   );
 }
 
