@@ -141,7 +141,7 @@ fn observe(
     cancel.cancel();
     if let Some(serving) = serving {
         // A stuck connection must not keep the launcher: what it was sent is not lost by that.
-        let _ = runtime.block_on(tokio::time::timeout(BACKEND_DEADLINE, serving));
+        let _ = runtime.block_on(async { tokio::time::timeout(BACKEND_DEADLINE, serving).await });
     }
     match outcome {
         Ok((code, summary)) => {

@@ -45,7 +45,7 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn defaults_are_those_of_the_specification_and_the_official_agent() {
+fn defaults_are_the_official_agents_but_for_batches() {
     let settings = settings(&[]);
     assert!(!settings.sdk_disabled);
     assert_eq!(settings.service_name, None);
@@ -54,11 +54,11 @@ fn defaults_are_those_of_the_specification_and_the_official_agent() {
     assert_eq!(settings.traces.otlp.protocol, Protocol::Grpc);
     assert_eq!(settings.traces.otlp.timeout, Duration::from_secs(10));
     assert_eq!(settings.traces.otlp.compression, Compression::None);
-    assert_eq!(settings.span_batches.schedule_delay, Duration::from_secs(5));
-    assert_eq!(settings.log_batches.schedule_delay, Duration::from_secs(1));
+    assert_eq!(settings.span_batches.schedule_delay, Duration::from_millis(200));
+    assert_eq!(settings.log_batches.schedule_delay, Duration::from_millis(200));
     assert_eq!(settings.span_batches.export_timeout, Duration::from_secs(30));
-    assert_eq!(settings.span_batches.max_queue_size, 2048);
-    assert_eq!(settings.span_batches.max_export_batch_size, 512);
+    assert_eq!(settings.span_batches.max_queue_size, 32_768);
+    assert_eq!(settings.span_batches.max_export_batch_size, 1_024);
     assert_eq!(settings.metric_reader.export_interval, Duration::from_secs(60));
     assert_eq!(settings.metric_reader.export_timeout, Duration::from_secs(30));
     assert_eq!(settings.metric_reader.temporality, Temporality::Cumulative);
@@ -215,8 +215,8 @@ fn a_timeout_in_seconds_is_noticed_once() {
 fn numbers_that_are_none_are_ignored() {
     for value in ["-1", "0", "x", "1.5", "99999999999999999999999"] {
         let (settings, warnings) = warned(&[("OTEL_BSP_MAX_QUEUE_SIZE", value)]);
-        assert_eq!(settings.span_batches.max_queue_size, 2048);
-        let expected = "expected a whole number from 1 on; 2048 holds";
+        assert_eq!(settings.span_batches.max_queue_size, 32_768);
+        let expected = "expected a whole number from 1 on; 32768 holds";
         assert_eq!(warnings, [format!("OTEL_BSP_MAX_QUEUE_SIZE={value} is ignored: {expected}")]);
     }
 }

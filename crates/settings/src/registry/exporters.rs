@@ -180,22 +180,22 @@ macro_rules! batch {
                 concat!("OTEL_", $name, "_MAX_QUEUE_SIZE"),
                 concat!($flag, "_max_queue_size"),
                 Exporter,
-                "2048",
+                "32768",
                 concat!("How many ", $what, " may wait; more are dropped and counted."),
             ),
             variable(
                 concat!("OTEL_", $name, "_MAX_EXPORT_BATCH_SIZE"),
                 concat!($flag, "_max_export_batch_size"),
                 Exporter,
-                "512",
+                "1024",
                 concat!("How many ", $what, " are sent at once; never more than may wait."),
             ),
         ]
     };
 }
 
-pub(super) const SPANS: &[Variable] = &batch!("BSP", "bsp", "spans", "5000");
-pub(super) const LOGS: &[Variable] = &batch!("BLRP", "blrp", "log records", "1000");
+pub(super) const SPANS: &[Variable] = &batch!("BSP", "bsp", "spans", "200");
+pub(super) const LOGS: &[Variable] = &batch!("BLRP", "blrp", "log records", "200");
 
 pub(super) const OTHERS: &[Variable] = &[
     variable(
