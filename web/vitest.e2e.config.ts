@@ -8,5 +8,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // One browser at a time: the tests measure how soon things show.
     fileParallelism: false,
+    // The server to test instead of the mock; in the tests BASE_URL is vite's own base path.
+    env: { SERVER_URL: process.env.BASE_URL ?? '' },
   },
 });

@@ -37,9 +37,7 @@ async function executable(): Promise<string> {
 }
 
 export async function openStage(): Promise<Stage> {
-  // vitest sets BASE_URL to vite's base path, so only a whole URL counts.
-  const named = process.env.BASE_URL ?? '';
-  const real = named.startsWith('http') ? named.replace(/\/$/, '') : undefined;
+  const real = process.env.SERVER_URL?.replace(/\/$/, '') || undefined;
   const otlp = process.env.OTLP_URL ?? 'http://localhost:4318';
   const mock = real === undefined ? new MockServer() : null;
   const base = mock === null ? (real ?? '') : await mock.start();
