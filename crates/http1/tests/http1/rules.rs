@@ -110,6 +110,7 @@ fn rfc_9112_6_3_lengths_that_are_none_lose_the_framing() {
         "Content-Length: 0x3",
         "Content-Length:",
         "Content-Length: 1\r\n 2",
+        "Content-Length: 3\r\n 3",
         "Content-Length: 18446744073709551616",
         "Transfer-Encoding: chunked, gzip",
     ];
@@ -122,6 +123,12 @@ fn rfc_9112_6_3_lengths_that_are_none_lose_the_framing() {
     let (first, second) = long.split_at(300);
     seen.read("POST / HTTP/1.1\r\n").read(first).read(second).read("\r\n\r\nabc");
     seen.saw(&["> POST / Lost 0"]);
+
+    let coding = format!("Transfer-Encoding: chunked,{}gzip", " ".repeat(600));
+    let (first, second) = coding.split_at(300);
+    let mut seen = server();
+    seen.read("POST / HTTP/1.1\r\n").read(first).read(second).read("\r\n\r\n0\r\n\r\n");
+    seen.saw(&["> POST / Lost 0"]);
 }
 
 #[test]
@@ -132,6 +139,13 @@ fn rfc_9112_6_3_chunked_wins_over_a_length() {
          3\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     );
     seen.saw(&["> POST / Complete 3", "> GET / Complete 0"]);
+}
+
+#[test]
+fn rfc_2616_identity_is_no_coding() {
+    let mut seen = server();
+    seen.read("POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc");
+    seen.saw(&["> POST / Complete 3"]);
 }
 
 #[test]
@@ -237,7 +251,10 @@ fn rfc_9110_9_3_6_a_refused_connect_is_an_ordinary_exchange() {
 fn a_refused_connect_with_bytes_sent_ahead_loses_the_requests() {
     let mut seen = server();
     seen.write("CONNECT a:443 HTTP/1.1\r\n\r\n").write(b"\x16\x03\x01");
-    seen.read("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").write(b"\x16").write(GET).read(OK);
+    seen.read("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+    // What looks like a request can be the rest of what was sent ahead, unless it
+    // begins with a whole request line.
+    seen.write("GET /rest HT").write("TP/1.1\r\n\r\n").write(GET).read(OK);
     seen.saw(&[
         "> CONNECT a:443 Complete 0",
         "> GET / Complete 0",
@@ -284,6 +301,21 @@ fn rfc_9110_15_5_14_a_response_may_come_before_the_request_ends() {
     seen.read("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
     seen.write("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").read("defg").close();
     seen.saw(&["> POST / Aborted 7", "< 413 Too Large Complete 0"]);
+}
+
+#[test]
+fn an_unfinished_request_is_answered_once() {
+    let mut seen = server();
+    seen.read("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabc").write(OK).write(OK).read("de");
+    seen.saw(&["> POST / Complete 5", "< 200 OK Complete 2"]);
+}
+
+#[test]
+fn a_connect_refused_before_its_head_ends_is_an_ordinary_exchange() {
+    let mut seen = server();
+    seen.read("CONNECT a:1 HTTP/1.1\r\nX: ").write("HTTP/1.1 431 No\r\nContent-Length: 0\r\n\r\n");
+    seen.read("y\r\n\r\n").read("GET / HT").read("TP/1.1\r\n\r\n");
+    seen.saw(&["> CONNECT a:1 Complete 0", "> GET / Complete 0", "< 431 No Complete 0"]);
 }
 
 #[test]
@@ -349,6 +381,18 @@ fn a_connection_closed_before_the_answer_says_so() {
     let mut seen = server();
     seen.write(GET).read("HTTP/1.1 200 OK\r\nConten").eof(Io::Read).close();
     seen.saw(&["> GET / Complete 0", "< nothing Aborted"]);
+}
+
+#[test]
+fn a_complete_last_response_leaves_the_other_requests_unanswered() {
+    let mut seen = server();
+    seen.write(GET).write(GET).read("HTTP/1.1 200 OK\r\n\r\nabc").eof(Io::Read).close();
+    seen.saw(&[
+        "> GET / Complete 0",
+        "> GET / Complete 0",
+        "< 200 OK Complete 3",
+        "< nothing Aborted",
+    ]);
 }
 
 #[test]
