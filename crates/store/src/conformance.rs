@@ -54,6 +54,7 @@ pub const CHECKS: &[Check] = checks![
     traces::span_searches_find_what_matches,
     traces::a_limit_keeps_the_newest,
     traces::tags_are_found_wherever_they_are,
+    traces::addresses_are_found,
     traces::summaries_add_up,
     aggregates::services_and_operations_add_up,
     aggregates::red_adds_up,

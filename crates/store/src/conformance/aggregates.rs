@@ -62,12 +62,16 @@ pub(super) async fn red_adds_up(store: Arc<dyn Store>) {
     let spans = filled(&store, 12).await;
     let (start, end) = (T0 + 50 * TRACE_STEP + 77, T0 + (TRACES + 50) * TRACE_STEP);
     let range = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
-    for service in [None, Some("stock"), Some("nobody")] {
+    let failed: BTreeSet<u64> = spans.iter().filter(|s| s.error).map(|s| s.trace).collect();
+    for (service, errors_only) in
+        [(None, false), (Some("stock"), false), (Some("nobody"), false), (None, true)]
+    {
         for step in [300_000_000, 7_000_000_000] {
             let query = RedQuery {
                 filter: SpanFilter {
                     service: service.map(str::to_owned),
                     range,
+                    errors_only,
                     ..SpanFilter::default()
                 },
                 step: Duration::from_nanos(step),
@@ -80,6 +84,7 @@ pub(super) async fn red_adds_up(store: Arc<dyn Store>) {
                 let fits = |span: &&ModelSpan| {
                     (span.parent.is_none() || [2, 5].contains(&span.kind))
                         && service.is_none_or(|service| span.service == service)
+                        && (!errors_only || failed.contains(&span.trace))
                         && (start..=end).contains(&span.start)
                         && span.start / step * step == point.time.0
                 };

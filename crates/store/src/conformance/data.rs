@@ -105,7 +105,7 @@ pub(super) fn spans(seed: u64, traces: u64) -> Vec<ModelSpan> {
                 parent: parent.map(|(id, _)| id),
                 service,
                 name: random.pick(&["GET /", "POST /add", "SELECT", "render"]).to_owned(),
-                kind: if nth == 0 { 2 } else { random.below(6) as i32 },
+                kind: if nth == 0 { random.pick(&[2, 2, 2, 5, 1]) } else { random.below(6) as i32 },
                 start: T0 + trace * TRACE_STEP + nth * 100_000 + random.below(90_000),
                 duration: 1_000 + random.below(1 << magnitude),
                 error: status == 500 || random.one_in(20),

@@ -5,7 +5,8 @@ use crate::filter::SpanFilter;
 use crate::interface::Store;
 use crate::query::{TimeRange, TraceQuery};
 use crate::tags::TagFilter;
-use carafe_telemetry::{SpanId, TraceId, UnixNanos};
+use crate::url_pattern::UrlPattern;
+use carafe_telemetry::{Request, SpanId, TraceId, UnixNanos, otlp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,14 +44,21 @@ impl Question {
         ]);
         let value = example.tags().into_iter().find(|(key, _)| *key == tag.1);
         let names = ["GET /", "POST /add", "SELECT", "render", "nothing"];
-        let from = T0 + random.below(TRACES) * TRACE_STEP;
+        // Borders lie on spans or right beside them.
+        let other = &spans[random.below(spans.len() as u64) as usize];
+        let from = example.start - 1 + random.below(3);
+        let to = if random.one_in(2) {
+            from + random.below(100) * TRACE_STEP
+        } else {
+            other.start - 1 + random.below(3)
+        };
         Self {
             service: random.one_in(2).then_some(example.service),
             operation: random.one_in(3).then(|| random.pick(&names)),
             tag: if random.one_in(2) { value.map(|(_, text)| (tag.0, tag.1, text)) } else { None },
-            min: random.one_in(4).then(|| random.below(1 << 20)),
-            max: random.one_in(4).then(|| random.below(1 << 24)),
-            range: random.one_in(3).then(|| (from, from + random.below(100) * TRACE_STEP)),
+            min: random.one_in(4).then(|| other.duration - 1 + random.below(3)),
+            max: random.one_in(4).then(|| example.duration - 1 + random.below(3)),
+            range: random.one_in(3).then_some((from, to)),
             errors: random.one_in(5),
         }
     }
@@ -181,6 +189,58 @@ pub(super) async fn tags_are_found_wherever_they_are(store: Arc<dyn Store>) {
         let tags = vec![TagFilter::new(key, value)];
         let filter = SpanFilter { tags, ..SpanFilter::default() };
         assert_eq!(found_traces(&store, filter, usize::MAX).await, expected, "{key}={value}");
+    }
+}
+
+/// Every client and server span has an address; a third of them as one URL, a third in the
+/// old attributes, a third in the stable ones.
+pub(super) async fn addresses_are_found(store: Arc<dyn Store>) {
+    let paths = ["/", "/add", "/delete/7"];
+    let attributes = |nth: usize| match nth % 3 {
+        0 => vec![otlp::string("url.full", format!("http://shop:80{}", paths[nth / 3 % 3]))],
+        1 => vec![
+            otlp::string("http.host", "shop:80"),
+            otlp::string("http.target", format!("{}?q=1", paths[nth / 3 % 3])),
+        ],
+        _ => vec![
+            otlp::string("server.address", "shop"),
+            otlp::int("server.port", 80),
+            otlp::string("url.path", paths[nth / 3 % 3]),
+        ],
+    };
+    let mut request = data::traces_request(&data::spans(9, 1)[..1]);
+    let Request::Traces(traces) = &mut request else { panic!("traces were made") };
+    let list = &mut traces.resource_spans[0].scope_spans[0].spans;
+    let example = list.remove(0);
+    list.extend((0..90).map(|nth| otlp::Span {
+        trace_id: data::trace_id(nth as u64 + 1).0.to_vec(),
+        start_time_unix_nano: T0 + nth as u64,
+        attributes: attributes(nth),
+        ..example.clone()
+    }));
+    data::append(&store, &request).await;
+    for (pattern, of_path) in [
+        ("/add", Some(1)),
+        ("/delete/*", Some(2)),
+        ("http://shop:80/delete/7", Some(2)),
+        ("http://shop/add*", Some(1)),
+        ("shop:80/add", Some(1)),
+        ("*/d*7*", Some(2)),
+        ("/nothing", None),
+    ] {
+        let expected: Vec<TraceId> = (0..90)
+            .rev()
+            .filter(|nth| of_path == Some(nth / 3 % 3))
+            .map(|nth| data::trace_id(nth as u64 + 1))
+            .collect();
+        let url = Some(UrlPattern::new(pattern));
+        let filter = SpanFilter { url, ..SpanFilter::default() };
+        assert_eq!(found_traces(&store, filter, usize::MAX).await, expected, "{pattern}");
+    }
+    for (pattern, count) in [("shop", 90), ("SHOP:80", 90), ("sh*p", 90), ("shop:81", 0)] {
+        let url = Some(UrlPattern::new(pattern));
+        let filter = SpanFilter { url, ..SpanFilter::default() };
+        assert_eq!(found_traces(&store, filter, usize::MAX).await.len(), count, "{pattern}");
     }
 }
 
