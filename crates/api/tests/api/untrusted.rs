@@ -2,6 +2,7 @@
 
 use crate::{Fixture, two_traces};
 use axum::http::StatusCode;
+use proptest::prelude::*;
 
 /// Every route with a parameter that is wrong.
 const WRONG: &[&str] = &[
@@ -107,5 +108,53 @@ async fn unknown_paths_below_api_are_json() {
         let (status, json) = fixture.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert_eq!(json["error"]["code"], 404, "{path}");
+    }
+}
+
+const ROUTES: &[&str] = &[
+    "services",
+    "services/todo/operations",
+    "operations",
+    "traces",
+    "traces/01010101010101010101010101010101",
+    "dependencies",
+    "v3/services",
+    "v3/operations",
+    "v3/traces",
+    "v3/trace-summaries",
+    "carafe/v1/services",
+    "carafe/v1/search",
+    "carafe/v1/traces/01010101010101010101010101010101",
+    "carafe/v1/logs",
+    "carafe/v1/red",
+    "carafe/v1/tags",
+    "carafe/v1/tags/http.host/values",
+];
+
+const NAMES: &str = "service|operation|tag|tags|limit|start|end|minDuration|maxDuration|lookback|\
+    traceID|raw|endTs|spanKind|query[.](serviceName|attributes|startTimeMin|startTimeMax|\
+    searchDepth|durationMin)|url|errors|step|text|severityMin|traceId|[a-z%]{0,4}";
+
+/// Numbers, durations, times, JSON, patterns, and escapes of bytes that are no text.
+const VALUES: &str = "-?[0-9]{0,20}|[0-9.]{1,4}(ns|us|ms|s|m|h|d)|2026-0[0-9]-01T00:00:00(Z|%2B99:99)|\
+    %7B(%22[a-z]%22:(%22%22|1|null|[\\[]))?%7D?|[a-z:/*?.]{0,12}|(%[0-9A-F]{2}){0,6}|true|[0-9a-f]{1,40}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_query_is_a_fault_of_ours(
+        route in prop::sample::select(ROUTES),
+        parameters in prop::collection::vec((NAMES, VALUES), 0..6),
+    ) {
+        let query: Vec<String> =
+            parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let path = format!("/api/{route}?{}", query.join("&"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (status, _) = runtime.block_on(async { two_traces().await.get(&path).await });
+        prop_assert!(
+            [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&status),
+            "{path}: {status}"
+        );
     }
 }
