@@ -12,6 +12,7 @@ import { LOOKBACKS, lookbackMicros } from '../state/timeRange';
 import { useResource } from '../state/useResource';
 import { useThrottled } from '../state/useThrottled';
 import { GettingStarted } from './GettingStarted';
+import { LatestTraces } from './LatestTraces';
 import { RouteTable } from './RouteTable';
 import { ROUTE_SORTS, type RouteSort, routeRows, sortRoutes } from './routeRows';
 import { ServiceCard } from './ServiceCard';
@@ -112,29 +113,32 @@ function Overview({
           </a>
         )}
       </section>
-      <section aria-labelledby="routes-title" class="route-section">
-        <div class="section-head">
-          <h2 id="routes-title">{all ? 'All operations' : 'Routes and entry points'}</h2>
-          <span class="muted">{formatCount(rows.length)}</span>
-          <span class="spacer" />
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={all}
-              onChange={(event) =>
-                setParameters({ kind: event.currentTarget.checked ? 'all' : null })
-              }
-            />
-            Calls and inner steps too
-          </label>
-        </div>
-        <RouteTable
-          rows={rows}
-          sort={sort}
-          seconds={status?.uptimeSeconds ?? 1}
-          onSort={(value: RouteSort) => setParameters({ sort: value === 'count' ? null : value })}
-        />
-      </section>
+      <div class="home-split">
+        <section aria-labelledby="routes-title" class="route-section">
+          <div class="section-head">
+            <h2 id="routes-title">{all ? 'All operations' : 'Routes and entry points'}</h2>
+            <span class="muted">{formatCount(rows.length)}</span>
+            <span class="spacer" />
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={all}
+                onChange={(event) =>
+                  setParameters({ kind: event.currentTarget.checked ? 'all' : null })
+                }
+              />
+              Calls and inner steps too
+            </label>
+          </div>
+          <RouteTable
+            rows={rows}
+            sort={sort}
+            seconds={status?.uptimeSeconds ?? 1}
+            onSort={(value: RouteSort) => setParameters({ sort: value === 'count' ? null : value })}
+          />
+        </section>
+        <LatestTraces query={query} tick={tick} />
+      </div>
     </>
   );
 }

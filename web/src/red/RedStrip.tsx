@@ -23,7 +23,7 @@ async function loadRed(query: SearchQuery, signal: AbortSignal) {
   const now = nowMicros();
   const answer = await api.red(rangeParameters(query, now), signal);
   const { startMicros, endMicros } = bounds(query.range, now);
-  return { series: redSeries(answer, startMicros, endMicros), startMicros, endMicros };
+  return { series: redSeries(answer, endMicros), startMicros, endMicros };
 }
 
 const NOTHING: (number | null)[] = [];
@@ -103,7 +103,8 @@ export function RedStrip({ query, tick, onZoom }: Props) {
           <header>
             <h2>Requests</h2>
             <b>
-              {formatRate(at === null ? (series?.meanRate ?? 0) : (series?.requestRate[at] ?? 0))}/s
+              {formatRate(at === null ? (series?.latestRate ?? 0) : (series?.requestRate[at] ?? 0))}
+              /s
             </b>
             <span class="muted">{atClock ?? `${formatCount(total)} in ${range}`}</span>
           </header>

@@ -13,8 +13,8 @@ export interface RedSeries {
   p99: (number | null)[];
   totalRequests: number;
   totalErrors: number;
-  /** Requests per second over the whole range. */
-  meanRate: number;
+  /** Requests per second at the end of the range: over its last two buckets. */
+  latestRate: number;
   /** Index of the newest bucket with a request; null when there is none. */
   lastBusy: number | null;
 }
@@ -22,7 +22,16 @@ export interface RedSeries {
 /** A bucket that has only begun counts as at least this share, or one request would look like many. */
 const MIN_BUCKET_SHARE = 0.25;
 
-export function redSeries(answer: RedAnswer, startMicros: number, endMicros: number): RedSeries {
+/** The last bucket has seldom run its time, so the one before it steadies the rate. */
+function latestRate(answer: RedAnswer, endMicros: number): number {
+  const last = answer.points.slice(-2);
+  const from = last[0]?.timeMicros;
+  if (from === undefined || endMicros <= from) return 0;
+  const count = last.reduce((sum, point) => sum + point.count, 0);
+  return count / ((endMicros - from) / 1e6);
+}
+
+export function redSeries(answer: RedAnswer, endMicros: number): RedSeries {
   const { points, stepMicros } = answer;
   const rate = (count: number, timeMicros: number) => {
     const elapsed = Math.min(stepMicros, endMicros - timeMicros);
@@ -36,7 +45,6 @@ export function redSeries(answer: RedAnswer, startMicros: number, endMicros: num
     totalErrors += point.errors;
     if (point.count > 0) lastBusy = index;
   });
-  const seconds = Math.max((endMicros - startMicros) / 1e6, 1);
   return {
     times: points.map((point) => point.timeMicros / 1e6),
     requestRate: points.map((point) => rate(point.count, point.timeMicros)),
@@ -49,7 +57,7 @@ export function redSeries(answer: RedAnswer, startMicros: number, endMicros: num
     p99: points.map((point) => point.p99Micros),
     totalRequests,
     totalErrors,
-    meanRate: totalRequests / seconds,
+    latestRate: latestRate(answer, endMicros),
     lastBusy,
   };
 }

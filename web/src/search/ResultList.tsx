@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { TraceSummary } from '../api/types';
 import { formatDuration } from '../format/duration';
-import { formatCount } from '../format/number';
+import { formatCount, plural } from '../format/number';
 import { formatFull, formatInstant } from '../format/time';
 import { ErrorIcon } from '../parts/icons';
 import { ServiceName } from '../parts/ServiceName';
@@ -35,7 +35,7 @@ function ServiceDots({ trace }: { trace: TraceSummary }) {
         />
       ))}
       {rest > 0 && <span class="muted">+{rest}</span>}
-      <span class="visually-hidden">{trace.services.length} services</span>
+      <span class="visually-hidden">{plural(trace.services.length, 'service')}</span>
     </span>
   );
 }
@@ -60,7 +60,8 @@ function Row({ trace, longest }: { trace: TraceSummary; longest: number }) {
       </span>
       <ServiceDots trace={trace} />
       <span class="cell-number">
-        {formatCount(trace.spanCount)} <span class="muted">spans</span>
+        {formatCount(trace.spanCount)}{' '}
+        <span class="muted">{trace.spanCount === 1 ? 'span' : 'spans'}</span>
       </span>
       <span class="cell-errors">
         {trace.errorCount > 0 && (

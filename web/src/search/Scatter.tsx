@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TraceSummary } from '../api/types';
 import { formatDuration } from '../format/duration';
+import { plural } from '../format/number';
 import { formatInstant, timeTicks } from '../format/time';
 import { navigate } from '../router';
 import { tracePath } from '../routes';
@@ -90,7 +91,8 @@ function draw(
     context.moveTo(Math.round(x) + 0.5, area.top);
     context.lineTo(Math.round(x) + 0.5, area.top + area.height);
     context.stroke();
-    context.fillText(mark.label, x, HEIGHT - 4);
+    const half = context.measureText(mark.label).width / 2;
+    context.fillText(mark.label, Math.min(x, width - half - 2), HEIGHT - 4);
   }
   for (const dot of layout.dots) if (dot !== hovered) drawDot(context, dot, false);
   if (hovered !== null) drawDot(context, hovered, true);
@@ -111,8 +113,8 @@ function Tooltip({ dot, width }: { dot: Dot; width: number }) {
         {trace.rootService}: {trace.rootOperation}
       </b>
       <span>
-        {formatDuration(trace.durationMicros)} · {trace.spanCount} spans
-        {trace.errorCount > 0 && ` · ${trace.errorCount} errors`}
+        {formatDuration(trace.durationMicros)} · {plural(trace.spanCount, 'span')}
+        {trace.errorCount > 0 && ` · ${plural(trace.errorCount, 'error')}`}
       </span>
       <span class="muted">{formatInstant(trace.startMicros)}</span>
     </div>
