@@ -1,13 +1,15 @@
-"""An OTLP/gRPC receiver on the official protobuf package.
+"""An OTLP receiver on the official protobuf package, over gRPC or HTTP.
 
-usage: otlp_sink.py FILE [--fail-first N]
+usage: otlp_sink.py FILE [--http] [--fail-first N]
 
 Prints "listening PORT", then appends each accepted request to FILE as one JSON
 line {"signal": ..., "metadata": {...}, "request": {...}}. The first N requests
-of each signal are refused with UNAVAILABLE.
+of each signal are refused with UNAVAILABLE or 503.
 """
 
 import argparse
+import gzip
+import http.server
 import json
 import threading
 from concurrent import futures
@@ -18,75 +20,95 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+SIGNALS = {
+    "traces": ("Trace", trace_service_pb2, trace_service_pb2_grpc),
+    "metrics": ("Metrics", metrics_service_pb2, metrics_service_pb2_grpc),
+    "logs": ("Logs", logs_service_pb2, logs_service_pb2_grpc),
+}
+
 
 class Sink:
+    """Refuses the first requests of each signal and writes the others down."""
+
     def __init__(self, file, fail_first):
         self.file = file
         self.lock = threading.Lock()
-        self.to_refuse = {"traces": fail_first, "metrics": fail_first, "logs": fail_first}
+        self.to_refuse = dict.fromkeys(SIGNALS, fail_first)
 
-    def take(self, signal, request, context):
+    def take(self, signal, request, metadata):
         with self.lock:
             if self.to_refuse[signal] > 0:
                 self.to_refuse[signal] -= 1
-                context.abort(grpc.StatusCode.UNAVAILABLE, "refused on purpose")
+                return False
             line = {
                 "signal": signal,
-                "metadata": {key: str(value) for key, value in context.invocation_metadata()},
+                "metadata": {key.lower(): str(value) for key, value in metadata},
                 "request": MessageToDict(request),
             }
             self.file.write(json.dumps(line) + "\n")
             self.file.flush()
+            return True
 
 
-def servicer(base, sink, signal, response):
-    class Servicer(base):
+def add_servicer(server, sink, signal):
+    name, messages, services = SIGNALS[signal]
+
+    class Servicer(getattr(services, f"{name}ServiceServicer")):
         def Export(self, request, context):
-            sink.take(signal, request, context)
-            return response()
+            if not sink.take(signal, request, context.invocation_metadata()):
+                context.abort(grpc.StatusCode.UNAVAILABLE, "refused on purpose")
+            return getattr(messages, f"Export{name}ServiceResponse")()
 
-    return Servicer()
+    getattr(services, f"add_{name}ServiceServicer_to_server")(Servicer(), server)
+
+
+def serve_grpc(sink):
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+    for signal in SIGNALS:
+        add_servicer(server, sink, signal)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(f"listening {port}", flush=True)
+    server.wait_for_termination()
+
+
+def serve_http(sink):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            signal = self.path.rpartition("/v1/")[2]
+            name, messages, _ = SIGNALS[signal]
+            request = getattr(messages, f"Export{name}ServiceRequest").FromString(body)
+            metadata = [*self.headers.items(), (":path", self.path)]
+            accepted = sink.take(signal, request, metadata)
+            answer = getattr(messages, f"Export{name}ServiceResponse")().SerializeToString()
+            self.send_response(200 if accepted else 503)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(f"listening {server.server_port}", flush=True)
+    server.serve_forever()
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("file")
+    parser.add_argument("--http", action="store_true")
     parser.add_argument("--fail-first", type=int, default=0)
     options = parser.parse_args()
     with open(options.file, "a", encoding="utf-8") as file:
         sink = Sink(file, options.fail_first)
-        server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(
-            servicer(
-                trace_service_pb2_grpc.TraceServiceServicer,
-                sink,
-                "traces",
-                trace_service_pb2.ExportTraceServiceResponse,
-            ),
-            server,
-        )
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
-            servicer(
-                metrics_service_pb2_grpc.MetricsServiceServicer,
-                sink,
-                "metrics",
-                metrics_service_pb2.ExportMetricsServiceResponse,
-            ),
-            server,
-        )
-        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(
-            servicer(
-                logs_service_pb2_grpc.LogsServiceServicer,
-                sink,
-                "logs",
-                logs_service_pb2.ExportLogsServiceResponse,
-            ),
-            server,
-        )
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        print(f"listening {port}", flush=True)
-        server.wait_for_termination()
+        (serve_http if options.http else serve_grpc)(sink)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ pub fn add_program(runtime: Runtime, directory: &Path, run: &mut Command) -> Res
         }
         Runtime::Gunicorn => {
             run.env("PATH", python::path()?);
-            run.args(["gunicorn", "--workers", "4", "--chdir"]).arg(fixture("apps"));
+            run.args(["gunicorn", "--no-control-socket", "--workers", "4", "--chdir"])
+                .arg(fixture("apps"));
             run.args(["--bind", &format!("127.0.0.1:{port}"), "flask_app:app"]);
         }
         Runtime::Uvicorn => {

@@ -67,20 +67,16 @@ impl Span {
 }
 
 impl Backend {
-    /// Reads the addresses that a program announces on stderr.
+    /// Reads the addresses that a program announces on stderr, each on a line
+    /// `carafe: NAME ADDRESS`.
     ///
     /// # Errors
     /// It did not announce them.
     pub fn announced(proc: &mut Proc) -> Result<Self> {
-        let mut address = |part: &str| -> Result<SocketAddr> {
-            let rest = proc.wait_for(Stream::Stderr, part)?;
-            let text = rest.split_whitespace().next().unwrap_or_default().trim_end_matches('/');
-            text.parse().with_context(|| format!("address {rest:?} after {part:?}"))
-        };
         Ok(Self {
-            query: address("carafe: ui http://")?,
-            otlp_grpc: address("carafe: otlp grpc ")?,
-            otlp_http: address("carafe: otlp http ")?,
+            query: proc.wait_line(Stream::Stderr, |line| announced(line, "ui"))?,
+            otlp_grpc: proc.wait_line(Stream::Stderr, |line| announced(line, "otlp grpc"))?,
+            otlp_http: proc.wait_line(Stream::Stderr, |line| announced(line, "otlp http"))?,
         })
     }
 
@@ -94,12 +90,16 @@ impl Backend {
         Ok(serde_json::from_slice(&response.body)?)
     }
 
-    /// All spans of one service.
+    /// All spans of the traces of one service that have a span of that kind
+    /// (`server`, `client`).
     ///
     /// # Errors
     /// The answer does not have the shape of Jaeger's.
-    pub fn spans(&self, service: &str) -> Result<Vec<Span>> {
-        let answer = self.json(&format!("/api/traces?service={service}&limit={SEARCH_LIMIT}"))?;
+    pub fn spans(&self, service: &str, kind: &str) -> Result<Vec<Span>> {
+        // %7B%22..%7D: {"span.kind":"..."}
+        let tags = format!("%7B%22span.kind%22%3A%22{kind}%22%7D");
+        let path = format!("/api/traces?service={service}&tags={tags}&limit={SEARCH_LIMIT}");
+        let answer = self.json(&path)?;
         let traces = answer["data"].as_array().context("no data")?;
         let mut spans = Vec::new();
         for trace in traces {
@@ -110,11 +110,12 @@ impl Backend {
         Ok(spans)
     }
 
-    /// Waits until `enough` says that the spans of a service are complete.
+    /// Waits until `enough` says that the server spans of a service are
+    /// complete; gives only those.
     ///
     /// # Errors
     /// They were not in time; says what was there.
-    pub fn wait_spans(
+    pub fn wait_servers(
         &self,
         service: &str,
         what: &str,
@@ -122,7 +123,8 @@ impl Backend {
     ) -> Result<Vec<Span>> {
         let mut last = Vec::new();
         until(what, DEADLINE, || {
-            last = self.spans(service)?;
+            last = self.spans(service, "server")?;
+            last.retain(|span| span.tag("span.kind") == "server");
             Ok(enough(&last).then_some(()))
         })
         .with_context(|| {
@@ -132,6 +134,13 @@ impl Backend {
         })?;
         Ok(last)
     }
+}
+
+fn announced(line: &str, name: &str) -> Option<SocketAddr> {
+    let line = line.strip_prefix("carafe: ")?.to_ascii_lowercase();
+    let rest = line.strip_prefix(name)?;
+    let address = rest.split_whitespace().next_back()?;
+    address.trim_start_matches("http://").trim_end_matches('/').parse().ok()
 }
 
 fn parse_span(trace: &Value, span: &Value) -> Result<Span> {

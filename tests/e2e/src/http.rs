@@ -154,6 +154,19 @@ pub fn request(addr: SocketAddr, method: &str, path: &str, body: &[u8]) -> Resul
     Connection::open(addr)?.send(method, path, &form, body)
 }
 
+/// Sends GET requests at once, without waiting for answers, on one connection;
+/// gives the answers in their order.
+///
+/// # Errors
+/// As [`Connection::send`].
+pub fn pipeline(addr: SocketAddr, paths: &[&str]) -> Result<Vec<Response>> {
+    let mut connection = Connection::open(addr)?;
+    let requests: String =
+        paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\n\r\n")).collect();
+    connection.stream.get_mut().write_all(requests.as_bytes())?;
+    paths.iter().map(|_| connection.read("GET")).collect()
+}
+
 /// GET on a connection of its own.
 ///
 /// # Errors

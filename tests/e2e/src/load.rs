@@ -54,24 +54,28 @@ pub fn run(
     Ok(exchanges)
 }
 
-/// Sends requests on one connection until the server breaks it, and gives
-/// those that were answered completely.
+/// Sends GET requests on one connection until the server breaks it or `most`
+/// are answered; tells `answered` of each and gives those targets.
 ///
 /// # Errors
-/// The first connection cannot be opened.
+/// The connection cannot be opened.
 pub fn until_broken(
     addr: SocketAddr,
-    client: usize,
-    choose: impl Fn(usize) -> (&'static str, String),
-) -> Result<Vec<Exchange>> {
+    most: usize,
+    target: impl Fn(usize) -> String,
+    answered: impl Fn(),
+) -> Result<Vec<String>> {
     let mut connection = Connection::open(addr)?;
-    let mut answered = Vec::new();
-    for number in 0.. {
-        let (method, target) = choose(number);
-        let Ok(response) = connection.send(method, &target, &[], b"") else { break };
-        answered.push(Exchange { client, method, target, status: response.status });
+    let mut targets = Vec::new();
+    for number in 0..most {
+        let target = target(number);
+        if connection.send("GET", &target, &[], b"").is_err() {
+            break;
+        }
+        answered();
+        targets.push(target);
     }
-    Ok(answered)
+    Ok(targets)
 }
 
 struct Pool {

@@ -16,6 +16,9 @@ use crate::wait::{DEADLINE, until};
 /// group are found as well.
 const MARKER: &str = "CARAFE_E2E_PROCESS";
 
+/// How much of each stream a failed test shows.
+const TRANSCRIPT_LINES: usize = 40;
+
 /// A running child, in a process group of its own.
 #[derive(Debug)]
 pub struct Proc {
@@ -117,22 +120,30 @@ impl Proc {
     /// Waits for a complete line that holds `part`; gives what follows `part`.
     ///
     /// # Errors
-    /// The child ended, or wrote no such line in time.
+    /// The child's output ended before, or no such line came in time.
     pub fn wait_for(&mut self, stream: Stream, part: &str) -> Result<String> {
-        let what = format!("{part:?} on {stream:?} of {}", self.name);
+        self.wait_line(stream, |line| Some(line.split_once(part)?.1.to_owned()))
+            .with_context(|| format!("waiting for {part:?}"))
+    }
+
+    /// Waits for the first complete line from which `find` makes something.
+    ///
+    /// # Errors
+    /// The child's output ended before, or no such line came in time.
+    pub fn wait_line<T>(&mut self, stream: Stream, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let what = format!("a line on {stream:?}");
         let outcome = until(&what, DEADLINE, || {
-            // Asked before the text is read: what an ended child wrote counts.
+            // Asked before the text is read, so that nothing is missed.
             let ended = self.stdout.ended() && self.stderr.ended();
             let text = self.text(stream);
             let complete = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-            let found = complete.lines().find_map(|line| Some(line.split_once(part)?.1.to_owned()));
-            match (found, ended) {
-                (Some(rest), _) => Ok(Some(rest)),
-                (None, true) => bail!("its output ended before"),
-                (None, false) => Ok(None),
+            match complete.lines().find_map(&find) {
+                Some(found) => Ok(Some(found)),
+                None if ended => bail!("its output ended before {what}"),
+                None => Ok(None),
             }
         });
-        outcome.with_context(|| format!("{what}; {}", self.transcript()))
+        outcome.with_context(|| self.transcript())
     }
 
     /// Waits for the child to end.
@@ -186,14 +197,37 @@ impl Proc {
         Ok(found)
     }
 
-    /// Both streams, for the report of a failed test.
+    /// The descendants whose program file has this name.
+    ///
+    /// # Errors
+    /// /proc cannot be read.
+    pub fn descendants_named(&self, program: &str) -> Result<Vec<u32>> {
+        let mut found = self.descendants()?;
+        found.retain(|pid| {
+            std::fs::read_link(format!("/proc/{pid}/exe"))
+                .is_ok_and(|path| path.file_name().is_some_and(|name| name == program))
+        });
+        Ok(found)
+    }
+
+    /// Sends a signal to the child's whole group, as Ctrl-C on a terminal does.
+    ///
+    /// # Errors
+    /// The group is empty.
+    pub fn signal_group(&self, signal: i32) -> Result<()> {
+        kill(-i32::try_from(self.pid())?, signal)
+            .with_context(|| format!("cannot send signal {signal} to the group of {}", self.name))
+    }
+
+    /// The end of both streams, for the report of a failed test.
     pub fn transcript(&self) -> String {
-        format!(
-            "{}\n--- stdout\n{}\n--- stderr\n{}",
-            self.name,
-            self.text(Stream::Stdout),
-            self.text(Stream::Stderr)
-        )
+        let end = |stream| {
+            let text = self.text(stream);
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(TRANSCRIPT_LINES)..].join("\n")
+        };
+        let (stdout, stderr) = (end(Stream::Stdout), end(Stream::Stderr));
+        format!("{}\n--- stdout\n{stdout}\n--- stderr\n{stderr}", self.name)
     }
 }
 

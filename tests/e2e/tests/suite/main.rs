@@ -1,0 +1,13 @@
+//! The product from outside: real servers and clients under `carafe run`.
+
+mod capture;
+mod clients;
+mod crash;
+mod demo;
+mod export;
+mod launcher;
+mod nginx;
+mod programs;
+mod servers;
+mod talk;
+mod todo;
