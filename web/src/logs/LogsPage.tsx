@@ -178,7 +178,6 @@ export function LogsPage() {
     setWaiting(0);
   }, [queryString]);
 
-  const opened = useRef(false);
   const liveParameters =
     query.service === null ? '' : new URLSearchParams({ service: query.service }).toString();
   useLive(liveParameters, {
@@ -189,10 +188,8 @@ export function LogsPage() {
       if (held.current) setWaiting(buffer.current.length);
       else release();
     },
-    opened: () => {
-      if (opened.current) found.reload();
-      opened.current = true;
-    },
+    // Between the first answer and the stream's beginning, records can have come unseen.
+    opened: found.reload,
   });
 
   const logs = found.data?.logs ?? [];

@@ -61,9 +61,18 @@ export function matchesLog(query: LogQuery, log: LogRecord): boolean {
   );
 }
 
-/** Newest first, at most `MAX_LOGS`. */
+/** Log records have no id; this is what tells two apart. */
+function identity(log: LogRecord): string {
+  return JSON.stringify([log.timeMicros, log.service, log.spanId, log.severityNumber, log.body]);
+}
+
+/**
+ * Newest first, at most `MAX_LOGS`. What is known already comes again when a broken stream
+ * resumes, and is left out.
+ */
 export function prependLogs(known: LogRecord[], incoming: LogRecord[]): LogRecord[] {
-  const merged = [...incoming, ...known];
+  const seen = new Set(known.map(identity));
+  const merged = [...incoming.filter((log) => !seen.has(identity(log))), ...known];
   merged.sort((a, b) => b.timeMicros - a.timeMicros);
   return merged.slice(0, MAX_LOGS);
 }

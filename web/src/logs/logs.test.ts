@@ -45,6 +45,8 @@ it('keeps the newest records first, and a bounded number', () => {
   expect(prependLogs([log(2)], [log(1), log(3)]).map((entry) => entry.timeMicros)).toEqual([
     3, 2, 1,
   ]);
+  const again = prependLogs([log(2, 'a')], [log(2, 'a'), log(2, 'b')]);
+  expect(again.map((entry) => entry.body)).toEqual(['b', 'a']);
   const many = Array.from({ length: MAX_LOGS }, (_, index) => log(index));
   const merged = prependLogs(many, [log(MAX_LOGS)]);
   expect([merged.length, merged[0]?.timeMicros]).toEqual([MAX_LOGS, MAX_LOGS]);

@@ -31,14 +31,20 @@ export interface LiveResults {
 
 export function useLiveResults(query: SearchQuery): LiveResults {
   const key = formatSearch({ ...query, sort: 'newest' });
-  const found = useResource(key, (signal) => loadSearch(query, signal));
+  // What the stream tells while an answer is on its way may be missing in that answer.
+  const meanwhile = useRef<TraceSummary[]>([]);
+  const found = useResource(key, async (signal) => {
+    meanwhile.current = [];
+    const answer = await loadSearch(query, signal);
+    const traces = mergeTraces(answer.traces, meanwhile.current, query.limit);
+    return { ...answer, traces };
+  });
   const [tick, setTick] = useState(0);
   const [waiting, setWaiting] = useState(0);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(NONE);
   const held = useRef(false);
   const buffer = useRef<TraceSummary[]>([]);
   const freshTimer = useRef<number | undefined>(undefined);
-  const opened = useRef(false);
   const nextTick = useThrottled(() => setTick((old) => old + 1), CHART_MS);
 
   const follows = query.range.kind === 'relative' && query.traceIds.length === 0;
@@ -76,7 +82,6 @@ export function useLiveResults(query: SearchQuery): LiveResults {
 
   useEffect(() => {
     buffer.current = [];
-    opened.current = false;
     setWaiting(0);
     return () => window.clearTimeout(freshTimer.current);
   }, [key]);
@@ -87,13 +92,11 @@ export function useLiveResults(query: SearchQuery): LiveResults {
       buffer.current = mergeTraces(buffer.current, traces, query.limit);
       if (held.current) setWaiting(countNew(shown, buffer.current));
       else release();
+      meanwhile.current = mergeTraces(meanwhile.current, traces, query.limit);
       nextTick();
     },
-    opened: () => {
-      // The page has just read everything when the stream opens for the first time.
-      if (opened.current) reload();
-      opened.current = true;
-    },
+    // Between the first answer and the stream's beginning, traces can have come unseen.
+    opened: reload,
   });
 
   const moving = follows && livePreference.value === 'on';

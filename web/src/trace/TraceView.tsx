@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import type { ColumnarTrace } from '../api/types';
+import { formatCount } from '../format/number';
 import { LogTable } from '../logs/LogTable';
 import { Empty, Failure, Loading } from '../parts/states';
 import { address, setParameters } from '../router';
@@ -144,7 +145,7 @@ export function TraceView({ trace }: { trace: ColumnarTrace }) {
               aria-controls="trace-content"
               onClick={() => selectTab(name)}
             >
-              {label} {count !== null && <span class="muted">{count}</span>}
+              {label} {count !== null && <span class="muted">{formatCount(count)}</span>}
             </button>
           ))}
         </div>
@@ -177,7 +178,7 @@ export function TraceView({ trace }: { trace: ColumnarTrace }) {
           />
           {matches !== null && (
             <span class="muted" role="status">
-              {found.length} found
+              {formatCount(found.length)} found
             </span>
           )}
         </div>

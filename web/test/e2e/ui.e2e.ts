@@ -217,6 +217,25 @@ describe('live', () => {
     await page.waitForSelector(`[data-trace="${traceId(after)}"]`);
   });
 
+  it('reads what it missed when the stream broke', async (context) => {
+    const { mock } = stage;
+    if (mock === null) return context.skip('needs the mock');
+    const visit = await open('/search?service=todo');
+    await visit.page.waitForSelector('.live-open');
+    await visit.page.waitForSelector('[data-trace]');
+    mock.failing = true;
+    mock.dropStreams();
+    await visit.page.waitForSelector('.live-broken');
+    const missed = freshRequest();
+    mock.add(missed);
+    mock.failing = false;
+    await visit.page.waitForSelector(`[data-trace="${traceId(missed)}"]`);
+    await visit.page.waitForSelector('.live-open');
+    // The browser notes the breaks that this test makes.
+    visit.problems.length = 0;
+    return undefined;
+  });
+
   it('opens a trace whose first span comes later', async () => {
     const later = freshRequest();
     const visit = await open(`/trace/${traceId(later)}`);

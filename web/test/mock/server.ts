@@ -64,6 +64,11 @@ export class MockServer {
     }
   }
 
+  /** Breaks every live stream, as a restart does. */
+  dropStreams(): void {
+    for (const stream of this.streams.keys()) stream.destroy();
+  }
+
   private send(stream: ServerResponse, event: string, data: unknown): void {
     this.eventId++;
     stream.write(`id: ${this.eventId}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -90,7 +95,7 @@ export class MockServer {
       json(response, { data: [{ traceID: pathname.split('/').at(-1) }] });
     } else if (head === 'live') {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-      response.write(': open\n\n');
+      response.write('retry: 200\n\n');
       this.streams.set(response, query);
       response.on('close', () => this.streams.delete(response));
     } else if (head === 'services') json(response, this.model.services());
