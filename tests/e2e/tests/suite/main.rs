@@ -1,7 +1,9 @@
 //! The product from outside: real servers and clients under `carafe run`.
 
+mod backend;
 mod capture;
 mod clients;
+mod conventions;
 mod crash;
 mod demo;
 mod export;
@@ -10,4 +12,5 @@ mod nginx;
 mod programs;
 mod servers;
 mod talk;
+mod terminal;
 mod todo;
