@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Where OTLP/HTTP listens
     #[arg(long, value_name = "HOST:PORT", default_value = Component::OtlpHttp.default_addr())]
     otlp_http: String,
+    /// Where Carafe's own metrics are [default: 127.0.0.1:8888, or a free port]
+    #[arg(long, value_name = "HOST:PORT")]
+    telemetry: Option<String>,
 }
 
 /// Runs all of it until Ctrl-C, which the terminal sends to the app too.
@@ -65,6 +68,9 @@ pub(crate) fn main(args: Args) -> ExitCode {
         set("CARAFE_OTLP_HTTP", &args.otlp_http),
         set("CARAFE_CAPTURE_OUTPUT", "true"),
     ];
+    if let Some(telemetry) = &args.telemetry {
+        overrides.push(set("CARAFE_TELEMETRY", telemetry));
+    }
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         overrides.push(set("OTEL_SERVICE_NAME", "todo"));
     }

@@ -68,6 +68,7 @@ pub struct RingReader<S> {
     rings: HashMap<OsString, Ring>,
     seen_rings: u32,
     seen_faults: u32,
+    seen_unwritten: u32,
     has_warned: Warned,
 }
 
@@ -112,6 +113,7 @@ impl<S: SpanSink> RingReader<S> {
             rings: HashMap::new(),
             seen_rings: 0,
             seen_faults: 0,
+            seen_unwritten: 0,
             has_warned: Warned::default(),
         }
     }
@@ -240,6 +242,10 @@ impl<S: SpanSink> RingReader<S> {
     }
 
     fn note_faults(&mut self) {
+        let unwritten = self.doorbell.unwritten.load(Ordering::Relaxed);
+        let news = unwritten.wrapping_sub(self.seen_unwritten);
+        self.seen_unwritten = unwritten;
+        self.counters.dropped_records.fetch_add(news.into(), Ordering::Relaxed);
         let faults = self.doorbell.faults.load(Ordering::Relaxed);
         if faults != self.seen_faults {
             self.counters.agent_faults.store(faults.into(), Ordering::Relaxed);

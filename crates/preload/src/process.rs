@@ -184,7 +184,7 @@ pub(crate) fn now_ns() -> u64 {
 pub(crate) fn emit(record: &Record<'_>) {
     let (Some(state), Some(engine)) = (state(), ENGINE.get()) else { return };
     let Some(_guard) = state.ring_lock.lock() else {
-        disable();
+        engine.doorbell.unwritten.fetch_add(1, Ordering::Relaxed);
         return;
     };
     // SAFETY: the lock is held, so nobody else has a reference to the cell's content.

@@ -19,6 +19,8 @@ pub struct Doorbell {
     pub rings: AtomicU32,
     /// Counts faults of agents, each of which disabled an agent in one process.
     pub faults: AtomicU32,
+    /// Counts records that were dropped because a thread that held the ring did not go on.
+    pub unwritten: AtomicU32,
 }
 
 impl Doorbell {

@@ -1,13 +1,18 @@
 //! Mutual exclusion for threads of one process that must never wait for long.
 
 use crate::sync::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Tries to take the lock before giving the processor away.
 const SPINS: u32 = 64;
 
-/// Times that the processor is given away before giving up: the holder works for some 100 ns, so
-/// a failure means that it was stopped there (a debugger, a signal handler that jumped away).
-const YIELDS: u32 = 256;
+/// Times that the processor is given away between two looks at the clock.
+const YIELDS: u32 = 16;
+
+/// How long taking the lock may take. The holder works for some 100 ns, some 100 µs when it makes
+/// the ring; it can be preempted meanwhile on a busy machine. Longer than this means that it was
+/// stopped there (a debugger, a signal handler that jumped away).
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A lock whose taking can fail. All zero when free, so that wiped memory is a free lock.
 #[derive(Debug, Default)]
@@ -50,16 +55,21 @@ impl BoundedLock {
 
     #[cold]
     fn lock_slowly(&self) -> Option<Guard<'_>> {
-        for _ in 0..YIELDS {
-            for _ in 0..SPINS {
-                if let Some(guard) = self.try_lock() {
-                    return Some(guard);
+        let started = Instant::now();
+        loop {
+            for _ in 0..YIELDS {
+                for _ in 0..SPINS {
+                    if let Some(guard) = self.try_lock() {
+                        return Some(guard);
+                    }
+                    std::hint::spin_loop();
                 }
-                std::hint::spin_loop();
+                std::thread::yield_now();
             }
-            std::thread::yield_now();
+            if started.elapsed() > PATIENCE {
+                return None;
+            }
         }
-        None
     }
 }
 

@@ -31,6 +31,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// likely on this machine and being started.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// How long exports that fail are tried again after the app's end, before a last try.
+const LAST_RETRIES: Duration = Duration::from_secs(3);
+
 /// Where telemetry goes on the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Destination {
@@ -69,8 +72,9 @@ pub(super) fn of(settings: &Settings, signal: Signal) -> &SignalSettings {
 /// Decides where each signal goes.
 pub(super) async fn plan(settings: &Settings, is_backend_required: bool) -> Plan {
     let own = &settings.own;
-    let has_own_address =
-        [&own.query, &own.otlp_grpc, &own.otlp_http].into_iter().any(Option::is_some);
+    let has_own_address = [&own.query, &own.otlp_grpc, &own.otlp_http, &own.telemetry]
+        .into_iter()
+        .any(Option::is_some);
     let is_nothing_named = Signal::ALL.into_iter().all(|signal| {
         let signal = of(settings, signal);
         signal.exporters.is_none() && signal.otlp.endpoint.is_none()
@@ -136,17 +140,29 @@ impl RunningExports {
         self.consumers.clone()
     }
 
-    /// Gives what is queued a last try each; what was left.
+    /// Delivers what is queued, trying again for a short while, then once more each; what was
+    /// left.
     pub(super) async fn shutdown(self, deadline: Duration) -> Leftover {
-        self.stop_retries.cancel();
-        let mut leftover = Leftover::default();
-        for queue in self.queues {
-            let left = queue.shutdown(deadline).await;
-            leftover.batches += left.batches;
-            leftover.items += left.items;
+        let Self { queues, stop_retries, .. } = self;
+        let mut draining = std::pin::pin!(drain(queues, deadline));
+        tokio::select! {
+            leftover = &mut draining => leftover,
+            () = tokio::time::sleep(LAST_RETRIES) => {
+                stop_retries.cancel();
+                draining.await
+            }
         }
-        leftover
     }
+}
+
+async fn drain(queues: Vec<Queue>, deadline: Duration) -> Leftover {
+    let mut leftover = Leftover::default();
+    for queue in queues {
+        let left = queue.shutdown(deadline).await;
+        leftover.batches += left.batches;
+        leftover.items += left.items;
+    }
+    leftover
 }
 
 /// Makes the exporters of a plan. Must be called within a Tokio runtime.
