@@ -36,4 +36,4 @@ ui:
 
 # API documentation of all crates
 doc:
-    cargo doc --workspace --no-deps
+    cargo doc --workspace --no-deps --document-private-items
