@@ -81,9 +81,9 @@ fn run(web: &Path, arguments: &[PathBuf]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(MAX_FAILURE_LINES)..].join(" | ");
-    Err(format!("npm failed ({}): {tail}", output.status))
+    // Both npm and vite say first what is wrong, and then how to call them.
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.contains("npm warn"));
+    let reason = lines.take(MAX_FAILURE_LINES).collect::<Vec<_>>().join(" | ");
+    Err(format!("npm failed ({}): {reason}", output.status))
 }
