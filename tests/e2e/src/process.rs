@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -151,8 +152,12 @@ impl Proc {
     /// # Errors
     /// It did not end in time.
     pub fn wait_exit(&mut self) -> Result<ExitStatus> {
+        self.wait_exit_within(DEADLINE)
+    }
+
+    fn wait_exit_within(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let what = format!("the end of {}", self.name);
-        let outcome = until(&what, DEADLINE, || Ok(self.child.try_wait()?));
+        let outcome = until(&what, deadline, || Ok(self.child.try_wait()?));
         outcome.with_context(|| self.transcript())
     }
 
@@ -263,8 +268,16 @@ pub fn shell_code(status: ExitStatus) -> i32 {
 /// # Errors
 /// It cannot be started or did not end in time.
 pub fn finish(command: Command) -> Result<(ExitStatus, String, String)> {
+    finish_within(DEADLINE, command)
+}
+
+/// [`finish`] for what may take longer than a condition of a test.
+///
+/// # Errors
+/// As [`finish`].
+pub fn finish_within(deadline: Duration, command: Command) -> Result<(ExitStatus, String, String)> {
     let mut proc = Proc::spawn(command)?;
-    let status = proc.wait_exit()?;
+    let status = proc.wait_exit_within(deadline)?;
     // Also waits for descendants that write to the same streams.
     until("the end of its output", DEADLINE, || {
         Ok((proc.stdout.ended() && proc.stderr.ended()).then_some(()))

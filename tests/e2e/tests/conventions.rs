@@ -174,7 +174,10 @@ fn only_the_named_crates_may_hold_unsafe_code() -> Result<()> {
 fn sources_are_short_finished_and_in_the_new_layout() -> Result<()> {
     let mut files = Vec::new();
     for folder in ["crates", "tests", "bench", "fuzz"] {
-        rust_files(&carafe_e2e::repository().join(folder), &mut files)?;
+        let folder = carafe_e2e::repository().join(folder);
+        if folder.exists() {
+            rust_files(&folder, &mut files)?;
+        }
     }
     ensure!(files.len() > 50, "only {} source files found", files.len());
     // Put together here so that this file does not find itself.

@@ -14,3 +14,4 @@ mod servers;
 mod talk;
 mod terminal;
 mod todo;
+mod ui;
