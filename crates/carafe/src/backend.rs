@@ -4,6 +4,7 @@
 //! process and feed it through [`Backend::consumer`], with no network between.
 
 use crate::telemetry_endpoint::{self, SelfTelemetry};
+use carafe_launch::rings::ReaderCounters;
 use carafe_nodes::receiver::listen::{BindError, Listener};
 use carafe_nodes::receiver::otlp::{self, OtlpReceiver};
 use carafe_nodes::store_consumer::StoreConsumer;
@@ -155,11 +156,13 @@ impl Backend {
         self.consumer.clone()
     }
 
-    /// Serves until `cancel`, then lets what is under way finish within named deadlines.
-    pub(crate) async fn serve(self, cancel: CancellationToken) {
+    /// Serves until `cancel`, then lets what is under way finish within named deadlines. `agent`
+    /// has the counters of an agent in this process.
+    pub(crate) async fn serve(self, cancel: CancellationToken, agent: Option<Arc<ReaderCounters>>) {
         let consumer = self.consumer();
         let exporters = vec![("store", self.consumer.counters())];
-        let own = SelfTelemetry::new(self.receiver.counters(), exporters, self.store.clone());
+        let own =
+            SelfTelemetry::new(self.receiver.counters(), exporters, self.store.clone(), agent);
         let version = env!("CARGO_PKG_VERSION");
         let status = carafe_api::StatusSource::new(version, cancel.clone());
         let query = carafe_api::router(self.store, status).merge(carafe_ui::router());

@@ -115,9 +115,10 @@ fn observe(
         }
     };
     report::start(invocation, program, &plan, settings, hosted.as_ref());
-    let serving = hosted.map(|backend| runtime.spawn(backend.serve(cancel.clone())));
-    let options = options::run_options(invocation, settings);
     let counters = Arc::new(ReaderCounters::default());
+    let serving = hosted
+        .map(|backend| runtime.spawn(backend.serve(cancel.clone(), Some(Arc::clone(&counters)))));
+    let options = options::run_options(invocation, settings);
     let launched = Launched::start(
         options,
         program,

@@ -9,12 +9,14 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use carafe_launch::rings::ReaderCounters;
 use carafe_nodes::receiver::otlp::{Outcome, ReceiverCounters, Transport};
 use carafe_pipeline::{DropReason, NodeCounters};
 use carafe_store::{Store, StoreStats};
 use carafe_telemetry::Signal;
 use exposition::{Exposition, Kind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Version 0.0.4 is the text format that every scraper reads.
@@ -26,6 +28,8 @@ pub(crate) struct SelfTelemetry {
     receiver: Arc<ReceiverCounters>,
     exporters: Vec<(&'static str, Arc<NodeCounters>)>,
     store: Arc<dyn Store>,
+    /// Where the agent runs in this process.
+    agent: Option<Arc<ReaderCounters>>,
 }
 
 impl SelfTelemetry {
@@ -33,8 +37,9 @@ impl SelfTelemetry {
         receiver: Arc<ReceiverCounters>,
         exporters: Vec<(&'static str, Arc<NodeCounters>)>,
         store: Arc<dyn Store>,
+        agent: Option<Arc<ReaderCounters>>,
     ) -> Self {
-        Self { started: Instant::now(), receiver, exporters, store }
+        Self { started: Instant::now(), receiver, exporters, store, agent }
     }
 }
 
@@ -47,6 +52,9 @@ async fn metrics(State(own): State<Arc<SelfTelemetry>>) -> impl IntoResponse {
     let mut out = Exposition::default();
     receiver(&mut out, &own.receiver);
     exporters(&mut out, &own.exporters);
+    if let Some(counters) = &own.agent {
+        agent(&mut out, counters);
+    }
     process::write(&mut out, own.started.elapsed());
     match own.store.stats().await {
         Ok(stats) => store(&mut out, &stats),
@@ -121,6 +129,30 @@ fn exporters(out: &mut Exposition, exporters: &[(&'static str, Arc<NodeCounters>
                 out.sample(&dropped, &labels, counters.dropped(reason).get(signal) as f64);
             }
         }
+    }
+}
+
+fn agent(out: &mut Exposition, counters: &ReaderCounters) {
+    for (name, count, help) in [
+        ("carafe_agent_processes", &counters.processes, "Processes of the app that were observed."),
+        (
+            "carafe_agent_dropped_records",
+            &counters.dropped_records,
+            "Records that found their ring full.",
+        ),
+        (
+            "carafe_agent_unusable_records",
+            &counters.unusable_records,
+            "Records that the launcher could not use.",
+        ),
+        (
+            "carafe_agent_faults",
+            &counters.agent_faults,
+            "Processes in which a fault disabled the agent.",
+        ),
+    ] {
+        out.family(name, Kind::Counter, help);
+        out.sample(name, &[], count.load(Ordering::Relaxed) as f64);
     }
 }
 

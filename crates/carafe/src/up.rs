@@ -54,7 +54,7 @@ pub(crate) async fn main(args: Args) -> ExitCode {
         eprintln!("carafe: {:<19} {url}", component.name());
     }
     let cancel = CancellationToken::new();
-    let serving = tokio::spawn(backend.serve(cancel.clone()));
+    let serving = tokio::spawn(backend.serve(cancel.clone(), None));
     eprintln!("carafe: ready, Ctrl-C ends it");
     signals.next().await;
     eprintln!("carafe: stopping, once more ends it at once");

@@ -121,6 +121,10 @@ fn app_name(command: &[OsString]) -> String {
         if text == "-m" {
             return words.next().map_or(program, |module| module.to_string_lossy().into_owned());
         }
+        // The program itself follows (python -c, node -e): it has no name.
+        if matches!(&*text, "-c" | "-e" | "-p" | "-r" | "--eval" | "--print") {
+            break;
+        }
         if !text.starts_with('-') {
             return stem(word).unwrap_or(program);
         }
@@ -142,5 +146,6 @@ mod tests {
         assert_eq!(name("node --inspect server/index.js"), "index");
         assert_eq!(name("python3"), "python3");
         assert_eq!(name("nodemon app.js"), "nodemon");
+        assert_eq!(name("python3 -c print(1)"), "python3");
     }
 }
