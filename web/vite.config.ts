@@ -9,7 +9,8 @@ export default defineConfig({
     // The content security policy allows no data: scripts, styles or fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    reportCompressedSize: true,
+    // The licences of what is bundled travel with it: /licenses.md on every Carafe.
+    license: { fileName: 'licenses.md' },
   },
   server: { proxy: { '/api': backend } },
   test: { include: ['src/**/*.test.ts'], environment: 'node' },

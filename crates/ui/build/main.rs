@@ -43,6 +43,8 @@ fn run() -> Result<(), String> {
                 return Err(format!("CARAFE_UI=require, but there is no web UI: {reason}"));
             }
             if wish != "placeholder" {
+                // A file that is never there makes cargo try again at the next build.
+                println!("cargo::rerun-if-changed={}", out.join("no-web-ui").display());
                 println!("cargo::warning=built without the web UI: {reason}");
             }
             assets::placeholder(&reason)

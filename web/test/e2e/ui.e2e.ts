@@ -210,7 +210,12 @@ describe('live', () => {
     await page.waitForSelector('.live-off');
     const paused = freshRequest();
     await stage.ingest(paused);
+    // A second page, which is live, has it; this one must not.
+    const other = await open('/search?service=todo');
+    await other.page.waitForSelector(`[data-trace="${traceId(paused)}"]`);
+    expect(await page.locator(`[data-trace="${traceId(paused)}"]`).count()).toBe(0);
     await page.keyboard.press('.');
+    await page.waitForSelector(`[data-trace="${traceId(paused)}"]`);
     await page.waitForSelector('.live-open');
     const after = freshRequest('POST /add');
     await stage.ingest(after);
