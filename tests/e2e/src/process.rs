@@ -93,6 +93,17 @@ impl Proc {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let marker = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let name = format!("{:?}", command.get_program());
+        // SAFETY: signal is async-signal-safe, and the closure does nothing else.
+        unsafe {
+            command.pre_exec(|| {
+                // Whoever runs the tests in the background has these ignored, which is
+                // inherited, and which a shell's trap cannot change.
+                for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         let mut child = command
             .env(MARKER, &marker)
             .process_group(0)
