@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { theme, token } from '../state/theme';
+import { lonePoints } from './redSeries';
 
 export interface Line {
   label: string;
@@ -67,7 +68,13 @@ function series(line: Line): uPlot.Series {
     label: line.label,
     stroke: colour,
     width: 1.5,
-    points: { size: 4, fill: colour, stroke: colour },
+    points: {
+      show: true,
+      size: 5,
+      fill: colour,
+      stroke: colour,
+      filter: (chart, index) => lonePoints(chart.data[index] ?? []),
+    },
   };
 }
 

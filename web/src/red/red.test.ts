@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RedPoint } from '../api/types';
-import { redSeries } from './redSeries';
+import { lonePoints, redSeries } from './redSeries';
 
 function point(timeMicros: number, count: number, errors = 0): RedPoint {
   const micros = count > 0 ? 1000 : null;
@@ -30,4 +30,11 @@ it('measures a bucket that has only begun by the time that it had', () => {
 it('has nothing to say about nothing', () => {
   const series = redSeries({ stepMicros: 1e6, startMicros: 0, points: [] }, 0);
   expect([series.latestRate, series.lastBusy, series.times]).toEqual([0, null, []]);
+});
+
+it('finds values that stand alone', () => {
+  expect(lonePoints([null, 5, null, 1, 2, null, 7])).toEqual([1, 6]);
+  expect(lonePoints([5])).toEqual([0]);
+  expect(lonePoints([0, 1, 2])).toEqual([]);
+  expect(lonePoints([])).toEqual([]);
 });

@@ -19,6 +19,16 @@ export interface RedSeries {
   lastBusy: number | null;
 }
 
+/** Indices of values without a neighbour: a line would not show them, so they are drawn as points. */
+export function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const lone: number[] = [];
+  const has = (index: number) => values[index] !== null && values[index] !== undefined;
+  for (let i = 0; i < values.length; i++) {
+    if (has(i) && !has(i - 1) && !has(i + 1)) lone.push(i);
+  }
+  return lone;
+}
+
 /** A bucket that has only begun counts as at least this share, or one request would look like many. */
 const MIN_BUCKET_SHARE = 0.25;
 

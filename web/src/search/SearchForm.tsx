@@ -86,7 +86,7 @@ function FixedRange({ query, onSearch }: Pick<Props, 'query' | 'onSearch'>) {
   };
   return (
     <>
-      <label class="field" for="search-start">
+      <label class="field date" for="search-start">
         <span>From</span>
         <input
           id="search-start"
@@ -97,7 +97,7 @@ function FixedRange({ query, onSearch }: Pick<Props, 'query' | 'onSearch'>) {
           onChange={(event) => change(fromLocalInput(event.currentTarget.value), endMicros)}
         />
       </label>
-      <label class="field" for="search-end">
+      <label class="field date" for="search-end">
         <span>To</span>
         <input
           id="search-end"

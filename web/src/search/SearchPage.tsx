@@ -32,12 +32,13 @@ function go(query: SearchQuery, replace = false): void {
 function NothingFound({ query }: { query: SearchQuery }) {
   const wider = query.range.kind === 'relative' ? widerLookback(query.range.lookback) : null;
   const filters = filterCount(query);
+  const live = query.range.kind === 'relative';
   return (
     <Empty title={`No traces in ${describeRange(query.range)}`}>
       <p class="state-text">
-        {filters > 0
-          ? 'Nothing matches all filters together.'
-          : 'Requests to your app show here within a second.'}
+        {filters > 0 && 'Nothing matches all filters together.'}
+        {filters === 0 && live && 'Requests to your app show here within a second.'}
+        {filters === 0 && !live && 'Nothing was recorded in it, or it is no longer kept.'}
       </p>
       <div class="state-actions">
         {wider !== null && (
@@ -53,7 +54,12 @@ function NothingFound({ query }: { query: SearchQuery }) {
             Drop all filters
           </a>
         )}
-        {filters === 0 && (
+        {!live && (
+          <a class="button" href={searchPath({ ...query, range: emptyQuery().range })}>
+            Search the last hour
+          </a>
+        )}
+        {filters === 0 && live && (
           <a class="button" href="/">
             Getting started
           </a>

@@ -56,9 +56,11 @@ function hex(next: () => number, digits: number): string {
   return text;
 }
 
+let families = 0;
+
 /** Ids from the clock as well as the seed, so that two runs against one server do not collide. */
 export function ids(seed: number): { trace: () => string; span: () => string } {
-  const next = random(seed ^ (Date.now() & 0x7fffffff));
+  const next = random((seed + 7919 * families++) ^ (Date.now() & 0x7fffffff));
   return { trace: () => hex(next, 32), span: () => hex(next, 16) };
 }
 
