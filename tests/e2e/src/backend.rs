@@ -36,6 +36,16 @@ pub struct Backend {
     pub otlp_http: SocketAddr,
 }
 
+/// Where a program that announces its own metrics (`carafe up`) has them.
+///
+/// # Errors
+/// It did not announce them.
+pub fn announced_metrics(proc: &mut Proc) -> Result<SocketAddr> {
+    proc.wait_line(Stream::Stderr, |line| {
+        announced(line.strip_suffix("/metrics")?, "self-telemetry")
+    })
+}
+
 /// A span as Jaeger's API tells it.
 #[derive(Clone, Debug)]
 pub struct Span {

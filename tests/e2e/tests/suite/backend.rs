@@ -1,7 +1,7 @@
 //! `carafe up` and `carafe check`, with clients that we did not write.
 
 use anyhow::{Context, Result, ensure};
-use carafe_e2e::backend::{ANY_PORTS, Backend};
+use carafe_e2e::backend::{ANY_PORTS, Backend, announced_metrics};
 use carafe_e2e::process::{Proc, command, finish, shell_code};
 use carafe_e2e::{binary, fixture, http, python};
 use serde_json::Value;
@@ -109,5 +109,23 @@ fn curl_on_the_grpc_port_is_answered_as_by_a_grpc_server() -> Result<()> {
     curl.args(["-sS", "--max-time", "20", &format!("http://{}/", backend.otlp_grpc)]);
     let (status, _, stderr) = finish(curl)?;
     ensure!(!status.success() && stderr.contains("HTTP/0.9"), "{status}: {stderr}");
+    Ok(())
+}
+
+#[test]
+fn its_own_metrics_count_what_it_received() -> Result<()> {
+    let (mut proc, backend) = up()?;
+    let metrics = announced_metrics(&mut proc)?;
+    let mut client = command(python::bin()?.join("python"));
+    client.arg(fixture("apps/otlp_client.py")).arg(backend.otlp_grpc.to_string());
+    let (status, _, stderr) = finish(client)?;
+    ensure!(status.success(), "{status}: {stderr}");
+    let text = http::get(metrics, "/metrics")?.text();
+    let count: f64 = text
+        .lines()
+        .filter(|line| line.starts_with("otelcol_receiver_accepted_spans"))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum();
+    ensure!(count == 2.0, "{count} accepted spans in:\n{text}");
     Ok(())
 }

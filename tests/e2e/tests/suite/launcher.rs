@@ -95,3 +95,29 @@ fn a_wrong_flag_is_a_usage_error() -> Result<()> {
     ensure!(stderr.contains("no_such_flag") || stderr.contains("no-such-flag"), "{stderr}");
     Ok(())
 }
+
+/// In a PID namespace of its own the launcher is process 1, as in a container:
+/// it inherits orphans and must collect them, and signals have no default.
+#[test]
+fn it_works_as_process_1() -> Result<()> {
+    let carafe = carafe_e2e::binary::carafe()?;
+    let unshare = || {
+        let mut unshare = carafe_e2e::process::command("unshare");
+        unshare.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]);
+        unshare
+    };
+    let mut probe = unshare();
+    probe.arg("true");
+    if !finish(probe)?.0.success() {
+        eprintln!("not tested: this machine allows no PID namespaces");
+        return Ok(());
+    }
+    let mut run = unshare();
+    run.arg(carafe).args(["run", "--service_name", "app"]).args(ANY_PORTS).arg("--");
+    // The inner shell's child outlives it and becomes the launcher's.
+    run.args(["sh", "-c", "echo parent $PPID; (sleep 0.1 & ) ; sleep 0.5; exit 9"]);
+    let (status, stdout, stderr) = finish(run)?;
+    ensure!(stdout == "parent 1\n", "{stdout:?} {stderr}");
+    ensure!(shell_code(status) == 9, "{status}: {stderr}");
+    Ok(())
+}

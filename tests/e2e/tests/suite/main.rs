@@ -6,6 +6,7 @@ mod clients;
 mod conventions;
 mod crash;
 mod demo;
+mod exchanges;
 mod export;
 mod launcher;
 mod nginx;
