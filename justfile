@@ -30,6 +30,14 @@ test:
 e2e *filter:
     cargo test -p carafe-e2e -- {{filter}}
 
+# One fuzz target for some seconds: http1, otlp_json or ring_reader (nightly Rust, cargo-fuzz)
+fuzz target="http1" seconds="60":
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# What the agent costs: the app alone against the app under carafe run
+bench *args:
+    bench/agent/run {{args}}
+
 # The web UI with live reload
 ui:
     npm --prefix web run dev
