@@ -51,7 +51,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("run", |_| flags::command())
+    Cli::command().mut_subcommand("run", |_| flags::command().display_order(0))
 }
 
 /// Runs `command` on a runtime of its own.
