@@ -88,11 +88,9 @@ fn official(part: &str) -> Result<Value> {
     Ok(skeletons[part].take())
 }
 
-/// Keys and nesting are the official agent's. Carafe may tell more about the
-/// resource.
+/// Keys and nesting are the official agent's.
 fn check_shape(part: &str, value: &Value) -> Result<()> {
     let mut found = differences(&official(part)?, &shape(value));
-    found.retain(|path| !path.contains("/resource/attributes/") || path.starts_with('-'));
     // A request that is not found has no route, which is the target of the
     // metrics; the official agent leaves both out, too.
     let not_found = |value: &Value| value["attributes"]["http.status_code"] == 404;
