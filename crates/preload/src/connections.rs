@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Descriptors that can be followed; connections on higher ones are not seen.
-const DESCRIPTOR_LIMIT: usize = 65_536;
+pub(crate) const DESCRIPTOR_LIMIT: usize = 65_536;
 
 /// Connections that can be followed at once in one process; more are not seen. Memory is used
 /// only for slots that were ever taken.

@@ -27,55 +27,61 @@ pub(crate) fn remember() {
     let _ = OURS.set(strings);
 }
 
-/// An environment for `execve`.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one call; must not allocate")]
-pub(crate) enum Environment {
-    /// The caller's own.
-    Unchanged(*const *const c_char),
-    /// The caller's, and our variables.
-    Extended([*const c_char; VARIABLE_LIMIT]),
+type Strings = *const *const c_char;
+
+/// Gives `call` the environment with our variables, unless it has them, the engine is off, or
+/// LD_PRELOAD is set to something else there: what the app chose stays.
+pub(crate) fn with_ours<R>(environment: Strings, call: impl FnOnce(Strings) -> R) -> R {
+    let (true, Some(ours), false) = (process::pid() != 0, OURS.get(), environment.is_null()) else {
+        return call(environment);
+    };
+    // The caller's stack may be small (a signal's): no more of it than needed.
+    match extensible(environment) {
+        Some(count) if count + ADDED <= SMALL => {
+            extended::<SMALL, R>(environment, count, ours, call)
+        }
+        Some(count) => extended::<VARIABLE_LIMIT, R>(environment, count, ours, call),
+        None => call(environment),
+    }
 }
 
-impl Environment {
-    /// `environment` with our variables, unless it has them, the engine is off, or LD_PRELOAD is
-    /// set to something else there: what the app chose stays.
-    pub(crate) fn keep(environment: *const *const c_char) -> Self {
-        let unchanged = Self::Unchanged(environment);
-        let (true, Some(ours), false) = (process::pid() != 0, OURS.get(), environment.is_null())
-        else {
-            return unchanged;
-        };
-        let mut pointers = [std::ptr::null(); VARIABLE_LIMIT];
-        let mut count = 0;
-        loop {
-            // SAFETY: an environment is an array of C strings that ends with a null pointer.
-            let entry = unsafe { *environment.add(count) };
-            if entry.is_null() {
-                break;
-            }
-            // SAFETY: as above.
-            let name =
-                unsafe { CStr::from_ptr(entry) }.to_bytes().split(|byte| *byte == b'=').next();
-            if name == Some(PRELOAD_VARIABLE.as_bytes())
-                || name == Some(RING_DIR_VARIABLE.as_bytes())
-                || count + ours.len() + 1 >= VARIABLE_LIMIT
-            {
-                return unchanged;
-            }
-            pointers[count] = entry;
-            count += 1;
-        }
-        for (place, string) in pointers[count..].iter_mut().zip(ours) {
-            *place = string.as_ptr();
-        }
-        Self::Extended(pointers)
-    }
+/// Pointers with which most environments can be extended.
+const SMALL: usize = 128;
 
-    /// For the original function.
-    pub(crate) fn as_ptr(&self) -> *const *const c_char {
-        match self {
-            Self::Unchanged(environment) => *environment,
-            Self::Extended(pointers) => pointers.as_ptr(),
+/// How many variables the environment has; `None` where it stays as it is.
+fn extensible(environment: Strings) -> Option<usize> {
+    for count in 0..VARIABLE_LIMIT - ADDED {
+        // SAFETY: an environment is an array of C strings that ends with a null pointer.
+        let entry = unsafe { *environment.add(count) };
+        if entry.is_null() {
+            return Some(count);
+        }
+        // SAFETY: as above.
+        let name = unsafe { CStr::from_ptr(entry) }.to_bytes().split(|byte| *byte == b'=').next();
+        if [PRELOAD_VARIABLE, RING_DIR_VARIABLE].map(str::as_bytes).map(Some).contains(&name) {
+            return None;
         }
     }
+    None
+}
+
+/// Our two variables and the null pointer.
+const ADDED: usize = 3;
+
+#[inline(never)]
+fn extended<const N: usize, R>(
+    environment: Strings,
+    count: usize,
+    ours: &[std::ffi::CString; 2],
+    call: impl FnOnce(Strings) -> R,
+) -> R {
+    let mut pointers = [std::ptr::null(); N];
+    for (index, place) in pointers.iter_mut().enumerate().take(count) {
+        // SAFETY: the environment has `count` entries.
+        *place = unsafe { *environment.add(index) };
+    }
+    for (place, string) in pointers.iter_mut().skip(count).zip(ours) {
+        *place = string.as_ptr();
+    }
+    call(pointers.as_ptr())
 }

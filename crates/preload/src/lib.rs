@@ -13,6 +13,7 @@ mod connections;
 mod environment;
 mod hooks;
 mod observe;
+mod openssl;
 mod original;
 mod process;
 mod ssl;

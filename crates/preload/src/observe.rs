@@ -84,16 +84,18 @@ pub(crate) fn feed<'a>(
     });
 }
 
-/// The connection has ended.
+/// The connection has ended. A process that wrote nothing of it has nothing to say: it may be a
+/// forked child that closes what it inherited.
 pub(crate) fn closed(slot: &Slot) {
+    if slot.announced_pid.load(Ordering::Relaxed) != process::pid() {
+        return;
+    }
     let now_ns = now_ns();
     slot.with_http(|http| {
         http.close(now_ns, &mut Records { slot, fd: None, io: Io::Read, role: http.role() });
     });
-    if slot.announced_pid.load(Ordering::Relaxed) == process::pid() {
-        let connection = slot.id.load(Ordering::Relaxed);
-        emit(&Record::Close(record::Close { connection, time_ns: now_ns }));
-    }
+    let connection = slot.id.load(Ordering::Relaxed);
+    emit(&Record::Close(record::Close { connection, time_ns: now_ns }));
 }
 
 /// Writes the parser's events to the ring.

@@ -32,7 +32,9 @@ impl Original {
 
 /// Declares hooks: each `fn` becomes an exported C function of that name, in whose body
 /// `original(...)` calls the function that it hides. Where there is no original (a program
-/// without that library asks for it all the same) the call fails with ENOSYS.
+/// without that library asks for it all the same) the call fails with ENOSYS. A thread that is
+/// cancelled (pthread_cancel) unwinds through them: therefore `C-unwind`, and nothing in a hook
+/// that needs to be dropped while the original runs.
 macro_rules! hooks {
     ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $ret:ty = |$original:ident| $body:block)*) => {
         $(
@@ -41,7 +43,7 @@ macro_rules! hooks {
             /// # Safety
             /// As the C function of this name.
             #[unsafe(no_mangle)]
-            pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret {
+            pub(crate) unsafe extern "C-unwind" fn $name($($arg: $type),*) -> $ret {
                 static ORIGINAL: $crate::original::Original = {
                     const NAME: &std::ffi::CStr =
                         match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
@@ -55,9 +57,9 @@ macro_rules! hooks {
                     $crate::original::set_errno(libc::ENOSYS);
                     return -1;
                 }
-                let $original: unsafe extern "C" fn($($type),*) -> $ret = {
+                let $original: unsafe extern "C-unwind" fn($($type),*) -> $ret = {
                     // SAFETY: the symbol of this name has this C signature.
-                    unsafe { std::mem::transmute::<*mut std::ffi::c_void, unsafe extern "C" fn($($type),*) -> $ret>(address) }
+                    unsafe { std::mem::transmute::<*mut std::ffi::c_void, unsafe extern "C-unwind" fn($($type),*) -> $ret>(address) }
                 };
                 $body
             }

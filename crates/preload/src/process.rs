@@ -28,7 +28,8 @@ struct Engine {
 
 static ENGINE: OnceLock<Engine> = OnceLock::new();
 
-/// Set by a fault: the engine does nothing more in this process and its children.
+/// Set by a fault or by [`turn_off`]: the engine does nothing more in this process and its
+/// children.
 static DISABLED: AtomicBool = AtomicBool::new(false);
 
 /// The page that forked children find wiped. Null while the engine is off.
@@ -150,7 +151,8 @@ pub(crate) fn connections_lock() -> Option<&'static BoundedLock> {
 /// panic in it disables the engine.
 #[inline]
 pub(crate) fn enter(work: impl FnOnce()) {
-    if STATE.load(Ordering::Relaxed).is_null() || INSIDE.get() {
+    let is_off = STATE.load(Ordering::Relaxed).is_null() || DISABLED.load(Ordering::Relaxed);
+    if is_off || INSIDE.get() {
         return;
     }
     INSIDE.set(true);
@@ -162,9 +164,14 @@ pub(crate) fn enter(work: impl FnOnce()) {
     INSIDE.set(false);
 }
 
+/// The process is about to give up system calls (seccomp), and one of ours could end it.
+pub(crate) fn turn_off() {
+    DISABLED.store(true, Ordering::Relaxed);
+}
+
 #[cold]
 fn disable() {
-    DISABLED.store(true, Ordering::Relaxed);
+    turn_off();
     if let Some(engine) = ENGINE.get() {
         engine.doorbell.faults.fetch_add(1, Ordering::Relaxed);
     }
@@ -238,7 +245,17 @@ fn create_and_publish(engine: &Engine, pid: u32) -> Option<Producer<MappedRing>>
     let directory = engine.directory.to_bytes();
     temporary.fill(directory, pid, time_ns, ".new")?;
     path.fill(directory, pid, time_ns, RING_SUFFIX)?;
-    let ring = MappedRing::create(temporary.as_c_str()?, RING_CAPACITY_BYTES, pid).ok()?;
+    let producer = create(temporary.as_c_str()?, path.as_c_str()?, pid, time_ns);
+    if producer.is_none() {
+        // What a full file system gave so far is not kept from the app.
+        // SAFETY: a C string that outlives the call.
+        unsafe { libc::unlink(temporary.as_c_str()?.as_ptr()) };
+    }
+    producer
+}
+
+fn create(temporary: &CStr, path: &CStr, pid: u32, time_ns: u64) -> Option<Producer<MappedRing>> {
+    let ring = MappedRing::create(temporary, RING_CAPACITY_BYTES, pid).ok()?;
     ring.keep_out_of_children();
     let mut producer = Producer::new(ring);
     let mut executable = [0; carafe_wire::record::EXECUTABLE_LIMIT_BYTES];
@@ -252,8 +269,7 @@ fn create_and_publish(engine: &Engine, pid: u32) -> Option<Producer<MappedRing>>
     let (kind, fixed, rest) = hello.encode();
     producer.push(kind, &[fixed.as_slice(), rest]).ok()?;
     // SAFETY: both are C strings that outlive the call.
-    let renamed =
-        unsafe { libc::rename(temporary.as_c_str()?.as_ptr(), path.as_c_str()?.as_ptr()) };
+    let renamed = unsafe { libc::rename(temporary.as_ptr(), path.as_ptr()) };
     (renamed == 0).then_some(producer)
 }
 

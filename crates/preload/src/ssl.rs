@@ -7,12 +7,13 @@
 
 use crate::connections::{self, Slot, SlotNumber};
 use crate::observe;
+use crate::openssl::{self, Function};
 use crate::process;
 use carafe_http1::Io;
 use std::cell::Cell;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 /// TLS objects without a socket that can be followed at once; a power of two. More are not seen.
 const OBJECT_LIMIT: usize = 1_024;
@@ -121,12 +122,7 @@ const TAKEN: usize = 2;
 
 /// The socket under a TLS object, or -1.
 fn descriptor(ssl: *mut c_void) -> RawFd {
-    static GET_FD: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-    let mut address = GET_FD.load(Ordering::Relaxed);
-    if address.is_null() {
-        address = look_up(c"SSL_get_fd");
-        GET_FD.store(address, Ordering::Relaxed);
-    }
+    let address = openssl::original(Function::GetFd, ssl);
     if address.is_null() {
         return -1;
     }
@@ -136,52 +132,6 @@ fn descriptor(ssl: *mut c_void) -> RawFd {
     };
     // SAFETY: the app passed this object to SSL_read or SSL_write just now.
     unsafe { get_fd(ssl) }
-}
-
-/// Finds a function of the program's OpenSSL. RTLD_NEXT does not see libraries that were loaded
-/// later and privately, as CPython and the JVM do: so ask for the library that is loaded.
-pub(crate) fn look_up(name: &CStr) -> *mut c_void {
-    // SAFETY: the name is a C string.
-    let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-    if !address.is_null() {
-        return address;
-    }
-    let mut search = Search { name, address: std::ptr::null_mut() };
-    // SAFETY: the callback has the required signature and `search` outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(look_into), (&raw mut search).cast()) };
-    search.address
-}
-
-struct Search<'a> {
-    name: &'a CStr,
-    address: *mut c_void,
-}
-
-unsafe extern "C" fn look_into(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    search: *mut c_void,
-) -> c_int {
-    // SAFETY: dl_iterate_phdr passes a valid entry and our own pointer.
-    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search<'_>>()) };
-    if info.dlpi_name.is_null() {
-        return 0;
-    }
-    // SAFETY: the entry's name is a C string that lives as long as the library is loaded.
-    let path = unsafe { CStr::from_ptr(info.dlpi_name) };
-    let file = path.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    if !file.starts_with(b"libssl") {
-        return 0;
-    }
-    // SAFETY: NOLOAD only gives a handle to what is loaded; the reference that it adds keeps the
-    // library, whose function we remember, in memory.
-    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-    if handle.is_null() {
-        return 0;
-    }
-    // SAFETY: a valid handle and a C string.
-    search.address = unsafe { libc::dlsym(handle, search.name.as_ptr()) };
-    c_int::from(!search.address.is_null())
 }
 
 /// Whether the thread is inside an OpenSSL call of ours already: SSL_read_ex may call SSL_read.

@@ -16,7 +16,12 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A lock whose taking can fail. All zero when free, so that wiped memory is a free lock.
 #[derive(Debug, Default)]
-pub struct BoundedLock(AtomicU32);
+pub struct BoundedLock {
+    is_held: AtomicU32,
+    /// Somebody's patience has ended and the lock was not had since: nobody waits for it, so that
+    /// a holder that never comes back (left behind by a fork) costs the app that time once.
+    is_given_up: AtomicU32,
+}
 
 /// Releases the lock when dropped.
 #[derive(Debug)]
@@ -26,19 +31,19 @@ impl BoundedLock {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self { is_held: AtomicU32::new(0), is_given_up: AtomicU32::new(0) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self { is_held: AtomicU32::new(0), is_given_up: AtomicU32::new(0) }
     }
 
     /// Takes the lock only where it is free now.
     #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_>> {
-        self.0
+        self.is_held
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
             .then(|| Guard(self))
@@ -47,10 +52,14 @@ impl BoundedLock {
     /// Takes the lock, waiting for a bounded time; `None` after that.
     #[inline]
     pub fn lock(&self) -> Option<Guard<'_>> {
+        let is_given_up = self.is_given_up.load(Ordering::Relaxed) != 0;
         if let Some(guard) = self.try_lock() {
+            if is_given_up {
+                self.is_given_up.store(0, Ordering::Relaxed);
+            }
             return Some(guard);
         }
-        self.lock_slowly()
+        if is_given_up { None } else { self.lock_slowly() }
     }
 
     #[cold]
@@ -67,6 +76,7 @@ impl BoundedLock {
                 std::thread::yield_now();
             }
             if started.elapsed() > PATIENCE {
+                self.is_given_up.store(1, Ordering::Relaxed);
                 return None;
             }
         }
@@ -76,7 +86,7 @@ impl BoundedLock {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.0.store(0, Ordering::Release);
+        self.0.is_held.store(0, Ordering::Release);
     }
 }
 
@@ -89,7 +99,11 @@ mod tests {
         let lock = BoundedLock::new();
         let held = lock.lock().unwrap();
         assert!(lock.lock().is_none());
+        let again = Instant::now();
+        assert!(lock.lock().is_none());
+        assert!(again.elapsed() < PATIENCE, "the app waits once");
         drop(held);
         assert!(lock.lock().is_some());
+        assert_eq!(lock.is_given_up.load(Ordering::Relaxed), 0);
     }
 }

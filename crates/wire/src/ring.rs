@@ -132,13 +132,15 @@ pub struct Consumer<M> {
     memory: M,
     tail: u64,
     buffer: Vec<u8>,
+    /// The counters made no sense: nothing that comes can be found any more.
+    is_lost: bool,
 }
 
 impl<M: Memory> Consumer<M> {
     /// Takes the reading end. There must be no other.
     pub fn new(memory: M) -> Self {
         let tail = memory.tail().load(Ordering::Relaxed);
-        Self { memory, tail, buffer: Vec::with_capacity(1024) }
+        Self { memory, tail, buffer: Vec::with_capacity(1024), is_lost: false }
     }
 
     /// The memory underneath.
@@ -146,21 +148,25 @@ impl<M: Memory> Consumer<M> {
         &self.memory
     }
 
-    /// Whether nothing is waiting.
+    /// Whether nothing is waiting that [`Consumer::drain`] would give.
     pub fn is_empty(&self) -> bool {
-        self.memory.head().load(Ordering::Acquire) == self.tail
+        self.is_lost || self.memory.head().load(Ordering::Acquire) == self.tail
     }
 
     /// Gives every frame that waits to `frame`, as its kind and payload, oldest first, and frees
     /// the space. Returns how many there were.
     ///
     /// # Errors
-    /// [`Corrupt`]: the rest of what waits has been skipped; the next call starts after it.
+    /// [`Corrupt::Frame`]: the rest of what waits has been skipped; the next call starts after it.
+    /// [`Corrupt::Counters`]: the ring is lost; further calls give nothing.
     pub fn drain(&mut self, mut frame: impl FnMut(u16, &[u8])) -> Result<usize, Corrupt> {
+        if self.is_lost {
+            return Ok(0);
+        }
         let head = self.memory.head().load(Ordering::Acquire);
         let waiting = head.wrapping_sub(self.tail);
         if waiting > self.memory.capacity() || !head.is_multiple_of(FRAME_ALIGN) {
-            self.skip_to(head - head % FRAME_ALIGN);
+            self.is_lost = true;
             return Err(Corrupt::Counters);
         }
         let mut count = 0;

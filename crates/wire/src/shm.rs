@@ -55,8 +55,11 @@ impl MappedRing {
     /// Makes system calls only: no allocation, so that it can be used inside other programs.
     pub fn create(path: &CStr, capacity: u64, pid: u32) -> io::Result<Self> {
         assert!(capacity.is_power_of_two());
-        let file = open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
         let length = HEADER_BYTES as u64 + capacity;
+        if length > file_size_limit() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let file = open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
         let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
         // SAFETY: plain system call on a descriptor that we own.
         if unsafe { libc::ftruncate(file.as_raw_fd(), length) } != 0 {
@@ -297,6 +300,16 @@ fn open(path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
         // SAFETY: the kernel gave us this descriptor just now.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The longest file that the process may make: one byte more and it gets SIGXFSZ, which ends it.
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure outlives the call.
+    match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } {
+        0 => limit.rlim_cur,
+        _ => 0,
     }
 }
 

@@ -203,10 +203,13 @@ fn received(fd: c_int, buffer: *const c_void, count: size_t, flags: c_int, resul
     if flags & NOT_A_TRANSFER != 0 || count == 0 {
         return;
     }
-    // With MSG_TRUNC the result can be larger than the buffer.
-    let stored = result.min(ssize_t::try_from(count).unwrap_or(ssize_t::MAX));
-    // SAFETY: the kernel filled at most `count` bytes.
-    observe::transferred(fd, Io::Read, stored, unsafe { moved(buffer, stored) });
+    if flags & libc::MSG_TRUNC != 0 {
+        // Taken out of the stream but not stored (tcp(7)).
+        observe::counted(fd, Io::Read, result);
+        return;
+    }
+    // SAFETY: the kernel filled `result` bytes.
+    observe::transferred(fd, Io::Read, result, unsafe { moved(buffer, result) });
 }
 
 #[inline]

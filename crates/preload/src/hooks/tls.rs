@@ -1,39 +1,29 @@
-//! OpenSSL's read and write. The originals are looked up in the library that the program loaded:
-//! see [`crate::ssl::look_up`].
+//! OpenSSL's read and write. A program can have several OpenSSLs in it: the original is that of the
+//! library which the object belongs to, see [`crate::openssl`].
 
+use crate::openssl::{self, Function};
 use crate::ssl;
 use carafe_http1::Io;
 use libc::{c_int, c_void, size_t};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Declares hooks of OpenSSL's functions; `$failure` is what the function returns where the
 /// program has no OpenSSL after all.
 macro_rules! tls_hooks {
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty, or $failure:expr, = |$original:ident| $body:block)*) => {
+    ($($(#[$meta:meta])* fn $name:ident($object:ident: $object_type:ty $(, $arg:ident: $type:ty)*) -> $ret:ty, from $function:expr, or $failure:expr, = |$original:ident| $body:block)*) => {
         $(
             $(#[$meta])*
             ///
             /// # Safety
             /// As OpenSSL's function of this name.
             #[unsafe(no_mangle)]
-            pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret {
-                static ORIGINAL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-                let mut address = ORIGINAL.load(Ordering::Relaxed);
-                if address.is_null() {
-                    const NAME: &std::ffi::CStr =
-                        match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
-                            Ok(name) => name,
-                            Err(_) => c"",
-                        };
-                    address = ssl::look_up(NAME);
-                    ORIGINAL.store(address, Ordering::Relaxed);
-                }
+            pub(crate) unsafe extern "C-unwind" fn $name($object: $object_type $(, $arg: $type)*) -> $ret {
+                let address = openssl::original($function, $object);
                 if address.is_null() {
                     return $failure;
                 }
-                let $original: unsafe extern "C" fn($($type),*) -> $ret = {
+                let $original: unsafe extern "C-unwind" fn($object_type $(, $type)*) -> $ret = {
                     // SAFETY: OpenSSL's function of this name has this signature.
-                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($type),*) -> $ret>(address) }
+                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn($object_type $(, $type)*) -> $ret>(address) }
                 };
                 $body
             }
@@ -43,7 +33,7 @@ macro_rules! tls_hooks {
 
 tls_hooks! {
     /// Hook of SSL_read(3).
-    fn SSL_read(object: *mut c_void, buffer: *mut c_void, count: c_int) -> c_int, or -1, = |original| {
+    fn SSL_read(object: *mut c_void, buffer: *mut c_void, count: c_int) -> c_int, from Function::Read, or -1, = |original| {
         ssl::outermost(|is_outermost| {
             // SAFETY: the caller's arguments, unchanged.
             let result = unsafe { original(object, buffer, count) };
@@ -55,7 +45,7 @@ tls_hooks! {
     }
 
     /// Hook of SSL_read_ex(3).
-    fn SSL_read_ex(object: *mut c_void, buffer: *mut c_void, count: size_t, read: *mut size_t) -> c_int, or 0, = |original| {
+    fn SSL_read_ex(object: *mut c_void, buffer: *mut c_void, count: size_t, read: *mut size_t) -> c_int, from Function::ReadEx, or 0, = |original| {
         ssl::outermost(|is_outermost| {
             // SAFETY: the caller's arguments, unchanged.
             let result = unsafe { original(object, buffer, count, read) };
@@ -68,7 +58,7 @@ tls_hooks! {
     }
 
     /// Hook of SSL_write(3).
-    fn SSL_write(object: *mut c_void, buffer: *const c_void, count: c_int) -> c_int, or -1, = |original| {
+    fn SSL_write(object: *mut c_void, buffer: *const c_void, count: c_int) -> c_int, from Function::Write, or -1, = |original| {
         ssl::outermost(|is_outermost| {
             // SAFETY: the caller's arguments, unchanged.
             let result = unsafe { original(object, buffer, count) };
@@ -80,7 +70,7 @@ tls_hooks! {
     }
 
     /// Hook of SSL_write_ex(3).
-    fn SSL_write_ex(object: *mut c_void, buffer: *const c_void, count: size_t, written: *mut size_t) -> c_int, or 0, = |original| {
+    fn SSL_write_ex(object: *mut c_void, buffer: *const c_void, count: size_t, written: *mut size_t) -> c_int, from Function::WriteEx, or 0, = |original| {
         ssl::outermost(|is_outermost| {
             // SAFETY: the caller's arguments, unchanged.
             let result = unsafe { original(object, buffer, count, written) };
@@ -94,7 +84,7 @@ tls_hooks! {
 
     /// Hook of SSL_free(3).
     #[expect(clippy::unused_unit, reason = "the macro wants a type")]
-    fn SSL_free(object: *mut c_void) -> (), or (), = |original| {
+    fn SSL_free(object: *mut c_void) -> (), from Function::Free, or (), = |original| {
         if !object.is_null() {
             ssl::freed(object);
         }
