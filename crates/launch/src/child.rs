@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Signals that are meant for the app when the launcher gets them. Those that stop and continue
-/// are not among them: they act on the launcher too.
-const FORWARDED: [libc::c_int; 8] = [
+/// Signals that are meant for the app when the launcher gets them. SIGTSTP and SIGCONT are not
+/// among them: they act on the launcher too.
+const FORWARDED: [libc::c_int; 10] = [
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -17,7 +17,11 @@ const FORWARDED: [libc::c_int; 8] = [
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGALRM,
+    // Apache stops gracefully at it.
     libc::SIGWINCH,
+    // Pre-fork servers add and remove workers at them.
+    libc::SIGTTIN,
+    libc::SIGTTOU,
 ];
 
 /// The set of signals that [`Signals`] receives instead of their default effect.
@@ -28,10 +32,13 @@ pub struct Signals {
     received: libc::sigset_t,
     /// The mask before, for the app.
     original: libc::sigset_t,
+    /// What SIGCHLD did before, for the app.
+    original_child: libc::sighandler_t,
 }
 
 impl Signals {
-    /// Blocks the forwarded signals and SIGCHLD in the calling thread.
+    /// Blocks the forwarded signals and SIGCHLD in the calling thread. Who started us may have
+    /// SIGCHLD ignored, which is inherited and would hide the app's end from us.
     pub fn block() -> Self {
         // SAFETY: all zero bytes are a valid signal set to be overwritten.
         let (mut received, mut original) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
@@ -43,7 +50,9 @@ impl Signals {
             }
             libc::pthread_sigmask(libc::SIG_BLOCK, &received, &mut original);
         }
-        Self { received, original }
+        // SAFETY: SIGCHLD may have its default effect.
+        let original_child = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        Self { received, original, original_child }
     }
 
     /// Waits for the next signal; its number and whether the kernel sent it (a terminal's keys).
@@ -93,10 +102,13 @@ impl App {
         if let Some(stderr) = streams.stderr {
             builder.stderr(stderr);
         }
-        let original = signals.original;
-        // SAFETY: sigprocmask is async-signal-safe and the set was copied into the closure.
+        let Signals { original, original_child, .. } = *signals;
+        // SAFETY: both calls are async-signal-safe and their arguments were copied into the closure.
         unsafe {
             builder.pre_exec(move || {
+                if original_child == libc::SIG_IGN {
+                    libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                }
                 libc::sigprocmask(libc::SIG_SETMASK, &original, std::ptr::null_mut());
                 Ok(())
             });
@@ -112,8 +124,12 @@ impl App {
     }
 
     /// Passes signals on until the app ends; its status. `resized` is called when the terminal's
-    /// size has changed.
-    pub fn wait(&self, signals: &Signals, mut resized: impl FnMut()) -> io::Result<ExitStatus> {
+    /// size has changed and says whether the app has a pseudo-terminal of ours.
+    pub fn wait(
+        &self,
+        signals: &Signals,
+        mut resized: impl FnMut() -> bool,
+    ) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.reap()? {
                 return Ok(status);
@@ -125,12 +141,27 @@ impl App {
             };
             match signal {
                 libc::SIGCHLD => {}
-                libc::SIGWINCH => resized(),
-                // The terminal has sent it to the whole foreground group, the app included.
-                _ if is_from_kernel => {}
+                libc::SIGWINCH => {
+                    // The terminal's own signal can reach the app before our pseudo-terminal has
+                    // the new size.
+                    if resized() || !is_from_kernel {
+                        self.signal(signal);
+                    }
+                }
+                libc::SIGTTIN | libc::SIGTTOU if is_from_kernel => stop(),
+                _ if is_from_kernel && self.has_got(signal) => {}
                 _ => self.signal(signal),
             }
         }
+    }
+
+    /// Whether a signal that the terminal sent to us has reached the app too: it goes to the whole
+    /// foreground group, but a hang-up to the leader of the session alone.
+    fn has_got(&self, signal: libc::c_int) -> bool {
+        // SAFETY: all four only ask, and take any number.
+        let (app_group, own_group, session, own) =
+            unsafe { (libc::getpgid(self.pid), libc::getpgrp(), libc::getsid(0), libc::getpid()) };
+        app_group == own_group && !(signal == libc::SIGHUP && session == own)
     }
 
     fn signal(&self, signal: libc::c_int) {
@@ -160,6 +191,12 @@ impl App {
             }
         }
     }
+}
+
+/// Stops the launcher as the app was stopped with it: for using the terminal in the background.
+fn stop() {
+    // SAFETY: takes a known signal.
+    unsafe { libc::raise(libc::SIGSTOP) };
 }
 
 /// The exit code that a shell would show: 128 and the signal's number for a killed app.

@@ -132,13 +132,24 @@ fn launcher_of(name: &str) -> Option<u32> {
 fn has_living_app(directory: &Path) -> bool {
     fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| {
         let name = entry.file_name();
-        name.to_str().and_then(pid_of_ring).is_some_and(is_alive)
+        name.to_str().and_then(RingName::parse).is_some_and(|ring| is_alive(ring.pid))
     })
 }
 
-/// The process in the name of a ring file, `PID-TIME.ring`.
-pub(crate) fn pid_of_ring(name: &str) -> Option<u32> {
-    name.strip_suffix(carafe_wire::RING_SUFFIX)?.split_once('-')?.0.parse().ok()
+/// What the name of a ring file says, `PID-TIME.ring`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RingName {
+    /// When it was made, nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) time_ns: u64,
+    /// The process.
+    pub(crate) pid: u32,
+}
+
+impl RingName {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (pid, time_ns) = name.strip_suffix(carafe_wire::RING_SUFFIX)?.split_once('-')?;
+        Some(Self { time_ns: time_ns.parse().ok()?, pid: pid.parse().ok()? })
+    }
 }
 
 /// Whether the process exists and has not ended (a zombie has).

@@ -17,6 +17,8 @@ use carafe_wire::doorbell;
 use carafe_wire::shm::MappedDoorbell;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -161,7 +163,10 @@ impl Launched {
         let mut environment = options.environment.clone();
         environment.push((carafe_wire::RING_DIR_VARIABLE.into(), directory.path().into()));
         if program.reach.tolerates_preload() {
-            environment.push(("LD_PRELOAD".into(), preload(&directory)));
+            let preloaded = std::env::var_os("LD_PRELOAD");
+            environment.push(("LD_PRELOAD".into(), preload(directory.agent(), preloaded)));
+            let sanitizer = std::env::var_os("ASAN_OPTIONS");
+            environment.push(("ASAN_OPTIONS".into(), sanitizer_options(sanitizer)));
         }
         let app =
             App::start(&options.command, &environment, streams, &signals).map_err(|source| {
@@ -199,11 +204,8 @@ impl Launched {
     /// Waits for the app's end, passing signals on, then for the last exports; the exit code.
     pub fn wait(self, runtime: &Handle) -> Result<(u8, Summary), LaunchError> {
         let output = self.output;
-        let status = self.app.wait(&self.signals, || {
-            if let Some(output) = &output {
-                output.resize();
-            }
-        })?;
+        let status =
+            self.app.wait(&self.signals, || output.as_ref().is_some_and(Running::resize))?;
         if let Some(output) = output {
             output.finish();
         }
@@ -213,14 +215,29 @@ impl Launched {
     }
 }
 
-/// Our agent before what the user preloads already.
-fn preload(directory: &RunDirectory) -> OsString {
-    let mut value = directory.agent().as_os_str().to_owned();
-    if let Some(existing) = std::env::var_os("LD_PRELOAD").filter(|existing| !existing.is_empty()) {
-        value.push(":");
-        value.push(existing);
+/// Our agent after what the user preloads already, some of which insists on being the first
+/// (AddressSanitizer), and in place of the agent of a launcher around this one: two agents would
+/// see everything twice.
+fn preload(agent: &Path, existing: Option<OsString>) -> OsString {
+    let existing = existing.unwrap_or_default();
+    // The dynamic linker takes colons and spaces.
+    let kept = existing
+        .as_bytes()
+        .split(|byte| matches!(byte, b':' | b' '))
+        .filter(|path| !path.is_empty() && !path.ends_with(carafe_bundle::PRELOAD_FILE.as_bytes()));
+    let all: Vec<&[u8]> = kept.chain([agent.as_os_str().as_bytes()]).collect();
+    OsString::from_vec(all.join(&b':'))
+}
+
+/// A program that was built with AddressSanitizer refuses to start where a library was loaded
+/// before the sanitizer's, unless this option is set.
+fn sanitizer_options(existing: Option<OsString>) -> OsString {
+    let mut options = existing.filter(|options| !options.is_empty()).unwrap_or_default();
+    if !options.is_empty() {
+        options.push(":");
     }
-    value
+    options.push("verify_asan_link_order=0");
+    options
 }
 
 /// The resource of captured output: that of the app's main process.
@@ -360,5 +377,26 @@ impl Reports {
                 return delivered;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_comes_last_and_once() {
+        let agent = Path::new("/shm/carafe-2-b/libcarafe_preload.so");
+        assert_eq!(preload(agent, None), agent);
+        let existing = "/lib/libasan.so.8 /shm/carafe-1-a/libcarafe_preload.so::/lib/jemalloc.so";
+        let expected = format!("/lib/libasan.so.8:/lib/jemalloc.so:{}", agent.display());
+        assert_eq!(preload(agent, Some(existing.into())), OsString::from(expected));
+    }
+
+    #[test]
+    fn the_users_sanitizer_options_stay() {
+        assert_eq!(sanitizer_options(Some("".into())), "verify_asan_link_order=0");
+        let both = sanitizer_options(Some("detect_leaks=0".into()));
+        assert_eq!(both, "detect_leaks=0:verify_asan_link_order=0");
     }
 }

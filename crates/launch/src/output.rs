@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 mod severity;
 mod text;
@@ -21,6 +22,10 @@ pub use severity::Severity;
 
 /// Longest line in one log record, in bytes; longer ones become several.
 const LINE_LIMIT_BYTES: usize = 64 << 10;
+
+/// How long what is still in the streams is copied after the app's end: what it left running may
+/// write for ever.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
@@ -93,6 +98,7 @@ impl Capture {
                 records: records.clone(),
                 line: Vec::new(),
                 stop: stop_reader.try_clone()?,
+                stopped_at: None,
             };
             let name = format!("carafe-{}", stream.name());
             threads.push(std::thread::Builder::new().name(name).spawn(move || copy.run())?);
@@ -110,9 +116,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// The terminal's size has changed.
-    pub fn resize(&self) {
+    /// The terminal's size has changed; whether a pseudo-terminal of the app follows it.
+    pub fn resize(&self) -> bool {
         self.terminals.resize();
+        !self.terminals.0.is_empty()
     }
 
     /// The app has ended: copies what is still there and ends, whoever else holds the streams.
@@ -193,6 +200,7 @@ struct Copy {
     /// The line that has not ended yet.
     line: Vec<u8>,
     stop: io::PipeReader,
+    stopped_at: Option<Instant>,
 }
 
 impl Copy {
@@ -215,16 +223,21 @@ impl Copy {
     }
 
     /// Waits until there is something to read; false when there is nothing and it is time to stop.
-    fn wait(&self) -> bool {
+    fn wait(&mut self) -> bool {
         let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut entries = [entry(self.source.as_raw_fd()), entry(self.stop.as_raw_fd())];
         loop {
             // SAFETY: the entries outlive the call and there are two of them.
             let result = unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) };
             if result >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                return entries[0].revents != 0 || entries[1].revents == 0;
+                break;
             }
         }
+        if entries[1].revents == 0 {
+            return true;
+        }
+        let stopped_at = *self.stopped_at.get_or_insert_with(Instant::now);
+        entries[0].revents != 0 && stopped_at.elapsed() < DRAIN_LIMIT
     }
 
     /// What the launcher's own stream does not take (a closed pipe) is lost for it alone: the
@@ -277,7 +290,6 @@ mod tests {
     use crate::batch::{BatchOptions, Batcher};
     use carafe_pipeline::{Accepted, Consumer, Refusal};
     use carafe_telemetry::{Batch, Request};
-    use std::time::Duration;
 
     #[derive(Default)]
     struct Bodies(parking_lot::Mutex<Vec<(String, String)>>);
@@ -312,6 +324,7 @@ mod tests {
             records,
             line: Vec::new(),
             stop,
+            stopped_at: None,
         };
         let thread = std::thread::spawn(move || copy.run());
         for piece in ["one\ntw", "o\r\n\n", "\x1b[31mERROR: three\x1b[0m"] {

@@ -8,6 +8,10 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Processes that are kept for the next report. At the limit those that have ended go unreported:
+/// where metrics are not exported nothing else would end them.
+const INSTANCE_LIMIT: usize = 4_096;
+
 /// One process.
 #[derive(Debug)]
 pub struct Instance {
@@ -48,6 +52,9 @@ impl Registry {
             metrics: Mutex::new(HttpMetrics::new(self.metrics, UnixNanos::now())),
             has_ended: AtomicBool::new(false),
         });
+        if instances.len() >= INSTANCE_LIMIT {
+            instances.retain(|instance| !instance.has_ended.load(Ordering::Relaxed));
+        }
         instances.push(Arc::clone(&instance));
         instance
     }
@@ -107,5 +114,15 @@ mod tests {
         assert_ne!(all[0], all[1]);
         assert_eq!(collect(), all[1..]);
         assert!(!Arc::ptr_eq(&first, &registry.started(&process(1))), "a pid can come again");
+    }
+
+    #[test]
+    fn what_ended_is_not_kept_for_a_report_that_never_comes() {
+        let registry = Registry::new(ResourceOptions::default(), MetricOptions::default());
+        for pid in 0..INSTANCE_LIMIT as u32 + 10 {
+            let process = ProcessInfo { pid, parent_pid: 1, executable: String::new() };
+            registry.ended(&registry.started(&process));
+        }
+        assert_eq!(registry.instances.lock().len(), 10);
     }
 }

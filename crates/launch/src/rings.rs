@@ -5,7 +5,7 @@
 //! which processes have ended; a dead process' ring is read to its end and removed.
 
 use crate::clock::{Clock, monotonic_ns};
-use crate::directory::{c_path, is_alive, pid_of_ring};
+use crate::directory::{RingName, c_path, is_alive};
 use crate::exchange::{Assembler, Progress};
 use crate::http::{self, HttpOptions, Request};
 use crate::registry::{Instance, Registry};
@@ -13,7 +13,6 @@ use crate::resource::ProcessInfo;
 use crate::route::Routes;
 use carafe_telemetry::UnixNanos;
 use carafe_telemetry::otlp::{Resource, Span};
-use carafe_wire::RING_SUFFIX;
 use carafe_wire::doorbell;
 use carafe_wire::record::Record;
 use carafe_wire::ring::{Consumer, Memory};
@@ -31,7 +30,7 @@ const BUSY_POLL: Duration = Duration::from_millis(4);
 /// How long nothing must have come before the thread sleeps on the doorbell.
 const QUIET_BEFORE_SLEEP: Duration = Duration::from_millis(40);
 
-/// How often a sleeping thread looks whether processes have ended.
+/// How often the thread looks whether processes have ended.
 const LIVENESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Rings that are read at once; further processes are not seen, which is said once.
@@ -70,6 +69,7 @@ pub struct RingReader<S> {
     seen_faults: u32,
     seen_unwritten: u32,
     has_warned: Warned,
+    last_liveness_check: Instant,
 }
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ struct Warned {
 /// One process.
 struct Ring {
     path: PathBuf,
-    pid: u32,
+    name: RingName,
     consumer: Consumer<MappedRing>,
     assembler: Assembler,
     instance: Option<Arc<Instance>>,
@@ -115,6 +115,7 @@ impl<S: SpanSink> RingReader<S> {
             seen_faults: 0,
             seen_unwritten: 0,
             has_warned: Warned::default(),
+            last_liveness_check: Instant::now(),
         }
     }
 
@@ -135,6 +136,12 @@ impl<S: SpanSink> RingReader<S> {
             } else {
                 self.sleep(stop);
             }
+            // Also while data never ceases: the rings of the dead hold memory.
+            if self.last_liveness_check.elapsed() >= LIVENESS_INTERVAL {
+                self.last_liveness_check = Instant::now();
+                self.remove_ended();
+                self.note_faults();
+            }
         }
     }
 
@@ -147,8 +154,6 @@ impl<S: SpanSink> RingReader<S> {
             doorbell::wait(&self.doorbell, ticket, LIVENESS_INTERVAL);
         }
         self.doorbell.announce_awake();
-        self.remove_ended();
-        self.note_faults();
     }
 
     /// Reads what waits in all rings; how many records it was.
@@ -170,30 +175,37 @@ impl<S: SpanSink> RingReader<S> {
             return;
         }
         self.seen_rings = rings;
-        for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let is_ring = name.to_str().is_some_and(|name| name.ends_with(RING_SUFFIX));
-            if is_ring && !self.rings.contains_key(&name) {
-                self.open(name, entry.path());
-            }
+        let mut fresh: Vec<(RingName, OsString, PathBuf)> = std::fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let parsed = RingName::parse(name.to_str()?)?;
+                (!self.rings.contains_key(&name)).then(|| (parsed, name, entry.path()))
+            })
+            .collect();
+        // Of two programs in one process the later one lives.
+        fresh.sort();
+        for (parsed, name, path) in fresh {
+            self.open(parsed, name, path);
         }
     }
 
-    fn open(&mut self, name: OsString, path: PathBuf) {
+    fn open(&mut self, parsed: RingName, name: OsString, path: PathBuf) {
         if self.rings.len() >= RING_LIMIT {
             if !std::mem::replace(&mut self.has_warned.too_many, true) {
                 tracing::warn!("more than {RING_LIMIT} processes; further ones are not observed");
             }
             return;
         }
-        let pid = name.to_str().and_then(pid_of_ring).unwrap_or(0);
         match c_path(&path).and_then(|path| MappedRing::open(&path)) {
             Ok(memory) => {
-                for ring in self.rings.values_mut().filter(|ring| ring.pid == pid) {
+                for ring in self.rings.values_mut().filter(|ring| ring.name.pid == parsed.pid) {
                     ring.is_superseded = true;
                 }
                 self.counters.processes.fetch_add(1, Ordering::Relaxed);
-                self.rings.insert(name, Ring::new(path, pid, memory));
+                self.rings.insert(name, Ring::new(path, parsed, memory));
             }
             Err(error) => {
                 self.counters.unusable_records.fetch_add(1, Ordering::Relaxed);
@@ -208,7 +220,7 @@ impl<S: SpanSink> RingReader<S> {
         let ended: Vec<OsString> = self
             .rings
             .iter()
-            .filter(|(_, ring)| ring.is_superseded || !is_alive(ring.pid))
+            .filter(|(_, ring)| ring.is_superseded || !is_alive(ring.name.pid))
             .map(|(name, _)| name.clone())
             .collect();
         if !ended.is_empty() {
@@ -224,19 +236,34 @@ impl<S: SpanSink> RingReader<S> {
 
     fn finish(&mut self) {
         self.note_faults();
+        let is_running = |ring: &&Ring| !ring.is_superseded && is_alive(ring.name.pid);
+        let running = self.rings.values().filter(is_running).count();
+        if running > 0 {
+            tracing::warn!(
+                "the app's main process has ended; {running} other process(es) of it still run \
+                 and are not observed any more; hint: run the app in the foreground"
+            );
+        }
         for (_, ring) in std::mem::take(&mut self.rings) {
             self.end(ring);
         }
     }
 
     fn end(&mut self, mut ring: Ring) {
-        let Self { options, registry, routes, sink, .. } = self;
+        let Self { options, registry, routes, sink, rings, .. } = self;
         let mut context = Context { options, registry, routes, sink, clock: Clock::now() };
         if let Some(instance) = ring.instance.take() {
             ring.assembler.process_ended(monotonic_ns(), &mut |progress| {
                 context.progress(&instance, progress);
             });
-            self.registry.ended(&instance);
+            // A program that replaced this one goes on measuring in its instance.
+            let is_shared = rings
+                .values()
+                .filter_map(|other| other.instance.as_ref())
+                .any(|other| Arc::ptr_eq(other, &instance));
+            if !is_shared {
+                registry.ended(&instance);
+            }
         }
         let _ = std::fs::remove_file(&ring.path);
     }
@@ -259,10 +286,10 @@ impl<S: SpanSink> RingReader<S> {
 }
 
 impl Ring {
-    fn new(path: PathBuf, pid: u32, memory: MappedRing) -> Self {
+    fn new(path: PathBuf, name: RingName, memory: MappedRing) -> Self {
         Self {
             path,
-            pid,
+            name,
             consumer: Consumer::new(memory),
             assembler: Assembler::default(),
             instance: None,
@@ -278,7 +305,7 @@ impl Ring {
         counters: &ReaderCounters,
         has_warned: &mut Warned,
     ) -> usize {
-        let Self { consumer, assembler, instance, pid, .. } = self;
+        let Self { consumer, assembler, instance, name, .. } = self;
         let mut unusable = 0;
         let result = consumer.drain(|kind, payload| {
             let Some(record) = Record::decode(kind, payload) else {
@@ -287,7 +314,7 @@ impl Ring {
             };
             if let Record::Hello(hello) = record {
                 let process = ProcessInfo {
-                    pid: *pid,
+                    pid: name.pid,
                     parent_pid: hello.parent_pid,
                     executable: String::from_utf8_lossy(hello.executable).into_owned(),
                 };
@@ -302,7 +329,7 @@ impl Ring {
         let count = result.unwrap_or_else(|corrupt| {
             unusable += 1;
             if !std::mem::replace(&mut has_warned.damaged, true) {
-                tracing::warn!("the ring of process {} is damaged ({corrupt:?})", self.pid);
+                tracing::warn!("the ring of process {} is damaged ({corrupt:?})", self.name.pid);
             }
             1
         });
@@ -320,7 +347,7 @@ impl Ring {
                 tracing::warn!(
                     "process {} writes records faster than they are read; some are dropped \
                      (counted in carafe_agent_dropped_records)",
-                    self.pid
+                    self.name.pid
                 );
             }
         }
