@@ -121,7 +121,6 @@ fn heading(part: Part) -> &'static str {
         Part::Carafe => "Carafe",
         Part::Agent => "What is recorded",
         Part::Exporter => "Where and how it is sent",
-        Part::Python => "Python apps",
         Part::App => "For an OpenTelemetry SDK in the app; not read by Carafe",
     }
 }

@@ -16,7 +16,7 @@ mod settings;
 
 pub use reader::{SettingError, Warning};
 pub use settings::{
-    BatchSettings, CapturedHeaders, Compression, Endpoint, ExcludedUrls, ExemplarFilter, Exporter,
-    HttpSemconv, Limits, LogLevel, MetricSettings, OtlpSettings, OwnSettings, Propagator, Protocol,
-    RootSampler, Sampler, Settings, SignalSettings, Temporality,
+    BatchSettings, CapturedHeaders, Compression, Endpoint, ExemplarFilter, Exporter, HttpSemconv,
+    Limits, LogLevel, MetricSettings, OtlpSettings, OwnSettings, Propagator, Protocol, RootSampler,
+    Sampler, Settings, SignalSettings, Temporality,
 };

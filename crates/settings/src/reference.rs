@@ -18,6 +18,12 @@ protocols, compressions and addresses that do not exist end `carafe run` with an
 at once. Names that look misspelt are named on stderr together with the right ones.
 ";
 
+const HANDED_ON: &str = "\
+For an OpenTelemetry SDK or instrumentation in the app, if there is one. Carafe does not read these,
+and they change nothing in what its own engine records.
+
+";
+
 /// The page, in Markdown.
 pub fn environment() -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -25,14 +31,13 @@ pub fn environment() -> String {
         (Part::Carafe, "Carafe itself"),
         (Part::Agent, "What is recorded of the app"),
         (Part::Exporter, "Where and how it is sent"),
-        (Part::Python, "Instrumentation of Python apps"),
         (Part::App, "Handed on to the app"),
     ];
     for (part, title) in parts {
         // Writing to a string cannot fail.
         let _ = write!(page, "\n## {title}\n\n");
         if part == Part::App {
-            page.push_str("For an OpenTelemetry SDK in the app, if there is one. Carafe does not read these.\n\n");
+            page.push_str(HANDED_ON);
         }
         page.push_str("| Variable | Flag | Default | Meaning |\n| --- | --- | --- | --- |\n");
         for variable in VARIABLES.iter().filter(|variable| variable.part == part) {

@@ -14,9 +14,7 @@ pub enum Part {
     Exporter,
     /// Carafe itself.
     Carafe,
-    /// Instrumentation of Python apps.
-    Python,
-    /// An OpenTelemetry SDK in the app, if there is one: handed on, not read.
+    /// An OpenTelemetry SDK or instrumentation in the app, if there is one: handed on, not read.
     App,
 }
 

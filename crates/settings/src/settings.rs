@@ -12,7 +12,7 @@ pub use exporters::{
     BatchSettings, Compression, Endpoint, Exporter, MetricSettings, OtlpSettings, Protocol,
     SignalSettings, Temporality,
 };
-pub use http::{CapturedHeaders, ExcludedUrls, HttpSemconv};
+pub use http::{CapturedHeaders, HttpSemconv};
 pub use limits::Limits;
 pub use sampling::{ExemplarFilter, Propagator, RootSampler, Sampler};
 
@@ -53,11 +53,7 @@ pub struct Settings {
     pub http_semconv: HttpSemconv,
     /// Headers that become span attributes.
     pub captured_headers: CapturedHeaders,
-    /// Requests that are left out.
-    pub excluded_urls: ExcludedUrls,
-    /// Instrumentations that are left out, by name.
-    pub disabled_instrumentations: Vec<String>,
-    /// Limits of attributes, events and links.
+    /// Limits of what is recorded.
     pub limits: Limits,
     /// From which severity on Carafe reports about itself.
     pub log_level: LogLevel,
@@ -149,8 +145,6 @@ impl Settings {
             semconv_opt_in,
             http_semconv,
             captured_headers: CapturedHeaders::read(reader),
-            excluded_urls: ExcludedUrls::read(reader),
-            disabled_instrumentations: reader.list("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"),
             limits: Limits::read(reader),
             log_level: reader.choice("OTEL_LOG_LEVEL", LOG_LEVELS, ("info", LogLevel::Info)),
             own: OwnSettings::read(reader),

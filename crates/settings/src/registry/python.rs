@@ -1,25 +1,25 @@
 //! Variables that only Python programs know.
 
-use super::Part::{App, Python};
+use super::Part::App;
 use super::{FALSE, Variable, unflagged, variable};
 
 pub(super) const INSTRUMENTATION: &[Variable] = &[
     variable(
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
         "disabled_instrumentations",
-        Python,
+        App,
         "",
-        "Instrumentations to leave out, by name, between commas; `*` for all.",
+        "Python instrumentations to leave out, by name, between commas; `*` for all.",
     ),
     unflagged(
         "OTEL_PYTHON_EXCLUDED_URLS",
-        Python,
+        App,
         "",
-        "Requests to leave out: patterns between commas, searched in the URL.",
+        "Requests that Python instrumentations leave out: patterns between commas, searched in the URL.",
     ),
     unflagged(
         "OTEL_PYTHON_<LIBRARY>_EXCLUDED_URLS",
-        Python,
+        App,
         "`OTEL_PYTHON_EXCLUDED_URLS`",
         "The same for one library, such as `FLASK`, `DJANGO` or `REQUESTS`.",
     ),
