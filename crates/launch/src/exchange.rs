@@ -109,7 +109,9 @@ impl Assembler {
     }
 
     fn opened(&mut self, connection: Connection) {
-        if self.connections.len() >= CONNECTION_LIMIT {
+        // An id is never used twice: whoever writes it again must not end what is open under it.
+        let is_known = self.connections.contains_key(&connection.id);
+        if is_known || self.connections.len() >= CONNECTION_LIMIT {
             self.orphans += 1;
             return;
         }
@@ -303,6 +305,17 @@ mod tests {
         let mut last = None;
         assembler.process_ended(99, &mut |progress| last = Some(format!("{progress:?}")));
         assert!(last.unwrap().contains("ProcessEnded"));
+    }
+
+    #[test]
+    fn a_connection_announced_twice_keeps_its_open_exchanges() {
+        let (exchanges, assembler) = finished(&[
+            message(Half::Request, b"A", Some(0)),
+            Record::Connection(CONNECTION),
+            message(Half::Response, b"a", Some(0)),
+        ]);
+        assert_eq!(exchanges.len(), 1);
+        assert_eq!(assembler.orphans(), 1);
     }
 
     #[test]

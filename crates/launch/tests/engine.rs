@@ -21,7 +21,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engine");
 fn compile(output: &Path, arguments: &[&OsStr]) {
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let done = Command::new(compiler)
-        .args(["-O1", "-Wall", "-o".as_ref()].map(OsStr::new))
+        .args(["-O1", "-Wall", "-o"])
         .arg(output)
         .args(arguments)
         .args(["-pthread", "-ldl"])
