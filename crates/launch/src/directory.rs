@@ -4,7 +4,7 @@ use carafe_bundle::ExtractError;
 use carafe_wire::DOORBELL_FILE;
 use carafe_wire::shm::MappedDoorbell;
 use std::ffi::CString;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -15,6 +15,10 @@ const PREFIX: &str = "carafe-";
 
 /// Where rings live best: a file system in memory.
 const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Room below which the shared memory is left to the app, which may need it for itself: containers
+/// often have 64 MiB. The rings then live in the temporary directory.
+const SHARED_MEMORY_ROOM_BYTES: u64 = 128 << 20;
 
 /// Why the directory could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,9 @@ pub struct RunDirectory {
     /// Where the agent lies, if not in `path` (which may be mounted noexec).
     agent_directory: Option<PathBuf>,
     agent: PathBuf,
+    /// Locked for as long as the launcher lives: tells launchers in other containers with the same
+    /// shared memory, in which its pid means nothing, that the directory is in use.
+    _lock: Option<File>,
 }
 
 impl RunDirectory {
@@ -52,12 +59,16 @@ impl RunDirectory {
         for base in [&shared_memory, &temporary] {
             remove_left_behind(base);
         }
-        let path = match make_directory(&shared_memory) {
-            Ok(path) => path,
-            Err(_) => make_directory(&temporary)
-                .map_err(|source| DirectoryError::Io { path: temporary.clone(), source })?,
+        let bases = if has_room(&shared_memory) {
+            [&shared_memory, &temporary]
+        } else {
+            [&temporary, &shared_memory]
         };
-        let mut directory = Self { path, agent_directory: None, agent: PathBuf::new() };
+        let path = make_directory(bases[0]).or_else(|_| make_directory(bases[1]));
+        let path = path.map_err(|source| DirectoryError::Io { path: temporary.clone(), source })?;
+        let lock = File::open(&path).ok().filter(|directory| directory.try_lock().is_ok());
+        let mut directory =
+            Self { path, agent_directory: None, agent: PathBuf::new(), _lock: lock };
         directory.agent = match carafe_bundle::extract_preload(&directory.path) {
             Err(ExtractError::NotExecutable(_)) => {
                 let elsewhere = make_directory(&temporary)
@@ -108,6 +119,14 @@ fn make_directory(base: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+fn has_room(base: &Path) -> bool {
+    // SAFETY: all zero bytes are a valid structure to be overwritten.
+    let mut room: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and both outlive the call.
+    c_path(base).is_ok_and(|path| unsafe { libc::statvfs(path.as_ptr(), &mut room) } == 0)
+        && room.f_bavail.saturating_mul(room.f_frsize) >= SHARED_MEMORY_ROOM_BYTES
+}
+
 /// Removes our user's directories whose launcher is gone, unless an app still lives with it.
 fn remove_left_behind(base: &Path) {
     // SAFETY: takes nothing, cannot fail.
@@ -119,7 +138,9 @@ fn remove_left_behind(base: &Path) {
             .path()
             .symlink_metadata()
             .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == own_uid);
-        if is_ours && !is_alive(launcher) && !has_living_app(&entry.path()) {
+        let is_locked =
+            || File::open(entry.path()).is_ok_and(|directory| directory.try_lock().is_err());
+        if is_ours && !is_alive(launcher) && !has_living_app(&entry.path()) && !is_locked() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -190,7 +211,11 @@ mod tests {
         let used = make(format!("carafe-{dead}-2"));
         fs::write(used.join(format!("{alive}-99.ring")), "").unwrap();
         let foreign = make("carafe-not-a-number".into());
+        let locked = make(format!("carafe-{dead}-3"));
+        let lock = File::open(&locked).unwrap();
+        lock.try_lock().unwrap();
         remove_left_behind(base.path());
+        assert!(locked.exists());
         assert!(!left.exists());
         assert!(ours.exists() && used.exists() && foreign.exists());
     }

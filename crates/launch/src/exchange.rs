@@ -14,6 +14,10 @@ const CONNECTION_LIMIT: usize = 16_384;
 /// Open exchanges kept per connection, above what the agent lets through.
 const OPEN_LIMIT: usize = 512;
 
+/// Open exchanges kept per process: each holds the heads of its messages. Further ones are counted
+/// as orphans.
+const EXCHANGE_LIMIT: usize = 16_384;
+
 /// A message's head with what is known of its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeHalf {
@@ -64,6 +68,8 @@ pub enum Progress<'a> {
 #[derive(Debug, Default)]
 pub struct Assembler {
     connections: HashMap<ConnectionId, Open>,
+    /// Over all connections.
+    open_exchanges: usize,
     /// Records of connections that are not known, and messages without a partner.
     orphans: u64,
 }
@@ -83,6 +89,18 @@ struct OpenExchange {
 impl Assembler {
     /// Takes the next record of the process' ring.
     pub fn record(&mut self, record: Record<'_>, progress: &mut dyn FnMut(Progress<'_>)) {
+        let (mut started, mut finished) = (0, 0);
+        self.take(record, &mut |step| {
+            match step {
+                Progress::Started(..) => started += 1,
+                Progress::Finished(_) => finished += 1,
+            }
+            progress(step);
+        });
+        self.open_exchanges = (self.open_exchanges + started).saturating_sub(finished);
+    }
+
+    fn take(&mut self, record: Record<'_>, progress: &mut dyn FnMut(Progress<'_>)) {
         match record {
             Record::Hello(_) => {}
             Record::Connection(connection) => self.opened(connection),
@@ -101,6 +119,7 @@ impl Assembler {
         for (_, open) in self.connections.drain() {
             open.fail(Failure::ProcessEnded, time_ns, progress);
         }
+        self.open_exchanges = 0;
     }
 
     /// Records that could not be used so far.
@@ -130,7 +149,9 @@ impl Assembler {
             body_bytes: message.complete_body_bytes,
         };
         match message.half {
-            Half::Request if open.exchanges.len() < OPEN_LIMIT => {
+            Half::Request
+                if open.exchanges.len() < OPEN_LIMIT && self.open_exchanges < EXCHANGE_LIMIT =>
+            {
                 progress(Progress::Started(&open.connection, message.head));
                 open.exchanges.push_back(OpenExchange { request: half, response: None });
             }
@@ -316,6 +337,40 @@ mod tests {
         ]);
         assert_eq!(exchanges.len(), 1);
         assert_eq!(assembler.orphans(), 1);
+    }
+
+    #[test]
+    fn a_process_cannot_keep_more_open_than_the_limit() {
+        let mut assembler = Assembler::default();
+        let (mut started, mut finished) = (0, 0);
+        let mut send = |assembler: &mut Assembler, record: Record<'_>| {
+            assembler.record(record, &mut |progress| match progress {
+                Progress::Started(..) => started += 1,
+                Progress::Finished(_) => finished += 1,
+            });
+        };
+        let connections = EXCHANGE_LIMIT / OPEN_LIMIT + 1;
+        let request = |connection| {
+            Record::Message(Message {
+                connection,
+                half: Half::Request,
+                is_truncated: false,
+                complete_body_bytes: Some(0),
+                started_ns: 1,
+                time_ns: 2,
+                head: b"A",
+            })
+        };
+        for id in 0..connections as u64 {
+            send(&mut assembler, Record::Connection(Connection { id, ..CONNECTION }));
+            (0..OPEN_LIMIT).for_each(|_| send(&mut assembler, request(id)));
+        }
+        assert_eq!(assembler.orphans(), OPEN_LIMIT as u64);
+        send(&mut assembler, Record::Close(Close { connection: 0, time_ns: 3 }));
+        let last = connections as u64 - 1;
+        (0..OPEN_LIMIT).for_each(|_| send(&mut assembler, request(last)));
+        assert_eq!(assembler.orphans(), OPEN_LIMIT as u64, "what was closed makes room");
+        assert_eq!((started, finished), (EXCHANGE_LIMIT + OPEN_LIMIT, OPEN_LIMIT));
     }
 
     #[test]

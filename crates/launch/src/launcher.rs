@@ -8,11 +8,11 @@ use crate::metrics::MetricOptions;
 use crate::output::{Capture, Running};
 use crate::program::{self, CommandError, Program};
 use crate::registry::Registry;
+use crate::reports::Reports;
 use crate::resource::{ProcessInfo, ResourceOptions};
 use crate::rings::{ReaderCounters, RingReader, SpanSink};
 use carafe_pipeline::Consumer;
 use carafe_telemetry::otlp::{LogRecord, Resource, Span};
-use carafe_telemetry::{Request, UnixNanos};
 use carafe_wire::doorbell;
 use carafe_wire::shm::MappedDoorbell;
 use std::ffi::OsString;
@@ -187,12 +187,18 @@ impl Launched {
             Arc::clone(&doorbell),
             options.http.clone(),
             Arc::clone(&registry),
-            counters,
+            Arc::clone(&counters),
             Spans(has_traces.then_some(spans)),
         );
         let reader = Reader::start(reader, doorbell)?;
-        let exports =
-            ExportTasks::start(&options, exports, registry, span_batcher, record_batcher, runtime);
+        let reports = exports.metrics.clone().map(|consumer| Reports {
+            registry,
+            counters,
+            consumer,
+            interval: options.metric_interval,
+            timeout: options.metric_timeout,
+        });
+        let exports = ExportTasks::start(exports, reports, span_batcher, record_batcher, runtime);
         Ok(Self { app, signals, output, reader, exports, _directory: directory })
     }
 
@@ -286,9 +292,8 @@ impl Reader {
 
 impl ExportTasks {
     fn start(
-        options: &RunOptions,
         exports: Exports,
-        registry: Arc<Registry>,
+        reports: Option<Reports>,
         spans: Batcher<Span>,
         records: Batcher<LogRecord>,
         runtime: &Handle,
@@ -301,13 +306,7 @@ impl ExportTasks {
             tasks.spawn_on(records.run(consumer), runtime);
         }
         let (end_metrics, ended) = watch::channel(false);
-        if let Some(consumer) = exports.metrics {
-            let reports = Reports {
-                registry,
-                consumer,
-                interval: options.metric_interval,
-                timeout: options.metric_timeout,
-            };
+        if let Some(reports) = reports {
             tasks.spawn_on(reports.run(ended), runtime);
         }
         Self { tasks, end_metrics }
@@ -338,45 +337,6 @@ impl ExportTasks {
             }
         }
         summary
-    }
-}
-
-/// Reports metrics at intervals.
-struct Reports {
-    registry: Arc<Registry>,
-    consumer: Arc<dyn Consumer>,
-    interval: Duration,
-    timeout: Duration,
-}
-
-impl Reports {
-    async fn run(self, mut ended: watch::Receiver<bool>) -> Delivered {
-        let mut delivered = Delivered::default();
-        loop {
-            let is_last = tokio::select! {
-                _ = ended.changed() => true,
-                () = tokio::time::sleep(self.interval) => false,
-            };
-            if let Some(request) = self.registry.collect(UnixNanos::now()) {
-                let request = Request::Metrics(request);
-                let points = request.items() as u64;
-                let export = self.consumer.consume(request.encode());
-                match tokio::time::timeout(self.timeout, export).await {
-                    Ok(Ok(_)) => delivered.accepted += points,
-                    Ok(Err(refusal)) => {
-                        delivered.failed += points;
-                        tracing::warn!("{points} data points were not exported: {refusal}");
-                    }
-                    Err(_) => {
-                        delivered.failed += points;
-                        tracing::warn!("{points} data points were not exported in time");
-                    }
-                }
-            }
-            if is_last {
-                return delivered;
-            }
-        }
     }
 }
 

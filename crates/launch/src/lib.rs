@@ -13,6 +13,7 @@ pub mod output;
 pub mod program;
 pub mod propagation;
 pub mod registry;
+mod reports;
 pub mod resource;
 pub mod rings;
 pub mod route;

@@ -37,6 +37,17 @@ impl Registry {
         Self { resources, metrics, instances: Mutex::default() }
     }
 
+    /// The resource of what the launcher says of itself: the service's, as another instance.
+    pub fn launcher_resource(&self) -> Resource {
+        let executable = std::env::current_exe().unwrap_or_default();
+        let process = ProcessInfo {
+            pid: std::process::id(),
+            parent_pid: std::os::unix::process::parent_id(),
+            executable: executable.display().to_string(),
+        };
+        resource::resource(&self.resources, &process)
+    }
+
     /// The instance of a process; the same for a program that replaced another (exec).
     pub fn started(&self, process: &ProcessInfo) -> Arc<Instance> {
         let mut instances = self.instances.lock();

@@ -346,7 +346,7 @@ impl Ring {
             if !std::mem::replace(&mut has_warned.dropped, true) {
                 tracing::warn!(
                     "process {} writes records faster than they are read; some are dropped \
-                     (counted in carafe_agent_dropped_records)",
+                     (counted in carafe.agent.records.dropped)",
                     self.name.pid
                 );
             }
