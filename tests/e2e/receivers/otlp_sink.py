@@ -1,10 +1,10 @@
 """An OTLP receiver on the official protobuf package, over gRPC or HTTP.
 
-usage: otlp_sink.py FILE [--http] [--fail-first N]
+usage: otlp_sink.py FILE [--http] [--fail-first N] [--tls CERTIFICATE KEY]
 
 Prints "listening PORT", then appends each accepted request to FILE as one JSON
 line {"signal": ..., "metadata": {...}, "request": {...}}. The first N requests
-of each signal are refused with UNAVAILABLE or 503.
+of each signal are refused with UNAVAILABLE or 503.  TLS is for gRPC only.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import http.server
 import json
 import threading
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 from google.protobuf.json_format import MessageToDict
@@ -62,11 +63,16 @@ def add_servicer(server, sink, signal):
     getattr(services, f"add_{name}ServiceServicer_to_server")(Servicer(), server)
 
 
-def serve_grpc(sink):
+def serve_grpc(sink, tls):
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
     for signal in SIGNALS:
         add_servicer(server, sink, signal)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if tls:
+        certificate, key = (Path(name).read_bytes() for name in tls)
+        credentials = grpc.ssl_server_credentials([(key, certificate)])
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(f"listening {port}", flush=True)
     server.wait_for_termination()
@@ -105,10 +111,14 @@ def main():
     parser.add_argument("file")
     parser.add_argument("--http", action="store_true")
     parser.add_argument("--fail-first", type=int, default=0)
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     options = parser.parse_args()
     with open(options.file, "a", encoding="utf-8") as file:
         sink = Sink(file, options.fail_first)
-        (serve_http if options.http else serve_grpc)(sink)
+        if options.http:
+            serve_http(sink)
+        else:
+            serve_grpc(sink, options.tls)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -125,17 +125,38 @@ pub fn public_directory() -> Result<TempDir> {
     Ok(directory)
 }
 
-/// A self-signed certificate for `localhost`: its path and that of its key.
+/// PEM files of a server named `localhost`.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The authority that clients must trust.
+    pub authority: PathBuf,
+    /// The server's certificate, signed by the authority.
+    pub certificate: PathBuf,
+    /// The server's key.
+    pub key: PathBuf,
+}
+
+/// Makes an authority and a certificate for `localhost`.
 ///
 /// # Errors
 /// `openssl` failed.
-pub fn certificate(directory: &Path) -> Result<(std::path::PathBuf, std::path::PathBuf)> {
-    let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
-    let mut openssl = command("openssl");
-    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
-    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
-    openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
-    let output = openssl.output()?;
-    ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-    Ok((certificate, key))
+pub fn certificate(directory: &Path) -> Result<Certificate> {
+    let file = |name: &str| directory.join(name);
+    let (authority, authority_key) = (file("authority.pem"), file("authority.key"));
+    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+    let request = |subject: &str, key: &Path, certificate: &Path| {
+        let mut openssl = command("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]);
+        openssl.arg(subject).arg("-keyout").arg(key).arg("-out").arg(certificate);
+        openssl
+    };
+    let mut server = request("/CN=localhost", &key, &certificate);
+    server.arg("-CA").arg(&authority).arg("-CAkey").arg(&authority_key);
+    server.args(["-addext", "subjectAltName=DNS:localhost"]);
+    server.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    for mut openssl in [request("/CN=Test authority", &authority_key, &authority), server] {
+        let output = openssl.output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(Certificate { authority, certificate, key })
 }

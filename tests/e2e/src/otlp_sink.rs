@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::apps::Certificate;
 use crate::process::{Proc, Stream, command};
 use crate::python;
 use crate::wait::{DEADLINE, until};
@@ -47,15 +48,26 @@ impl OtlpSink {
     /// # Errors
     /// It does not start.
     pub fn start(transport: Transport, refused: u32) -> Result<Self> {
+        let transport: &[&str] = if transport == Transport::Http { &["--http"] } else { &[] };
+        Self::spawn(transport, &["--fail-first", &refused.to_string()])
+    }
+
+    /// Starts a gRPC receiver behind TLS.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn tls(files: &Certificate) -> Result<Self> {
+        let name = |path: &Path| path.display().to_string();
+        Self::spawn(&["--tls", &name(&files.certificate), &name(&files.key)], &[])
+    }
+
+    fn spawn(transport: &[&str], behaviour: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("received.jsonl");
         fs::write(&file, "")?;
         let mut python = command(python::bin()?.join("python"));
         python.arg(crate::fixture("receivers/otlp_sink.py")).arg(&file);
-        python.args(["--fail-first", &refused.to_string()]);
-        if transport == Transport::Http {
-            python.arg("--http");
-        }
+        python.args(transport).args(behaviour);
         let mut proc = Proc::spawn(python)?;
         let port: u16 = proc.wait_for(Stream::Stdout, "listening ")?.trim().parse()?;
         Ok(Self { addr: ([127, 0, 0, 1], port).into(), file, _directory: directory, _proc: proc })

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 struct Https {
     url: String,
-    certificate: String,
+    authority: String,
     _directory: TempDir,
     _proc: Proc,
 }
@@ -18,14 +18,14 @@ struct Https {
 impl Https {
     fn start() -> Result<Self> {
         let directory = public_directory()?;
-        let (certificate, key) = certificate(directory.path())?;
+        let files = certificate(directory.path())?;
         let mut python = command(python::bin()?.join("python"));
-        python.arg(fixture("apps/https_server.py")).arg(&certificate).arg(key);
+        python.arg(fixture("apps/https_server.py")).arg(files.certificate).arg(files.key);
         let mut proc = Proc::spawn(python)?;
         let port = proc.wait_for(Stream::Stdout, "listening ")?;
         Ok(Self {
             url: format!("https://localhost:{}", port.trim()),
-            certificate: certificate.display().to_string(),
+            authority: files.authority.display().to_string(),
             _directory: directory,
             _proc: proc,
         })
@@ -58,7 +58,7 @@ fn check(span: &Value, url: &str) -> Result<()> {
 fn curl_over_https() -> Result<()> {
     let https = Https::start()?;
     let url = format!("{}/items/7?q=1", https.url);
-    let (stdout, spans) = observe(&["curl", "-sS", "--cacert", &https.certificate, &url], 1)?;
+    let (stdout, spans) = observe(&["curl", "-sS", "--cacert", &https.authority, &url], 1)?;
     ensure!(stdout == "/items/7?q=1\n", "{stdout:?}");
     check(&spans[0], &url)
 }
@@ -70,7 +70,7 @@ fn python_requests_over_https() -> Result<()> {
     let script = fixture("apps/requests_client.py").display().to_string();
     let urls = ["/items/1", "/items/2"].map(|path| format!("{}{path}", https.url));
     let (stdout, mut spans) =
-        observe(&[&python, &script, &https.certificate, &urls[0], &urls[1]], 2)?;
+        observe(&[&python, &script, &https.authority, &urls[0], &urls[1]], 2)?;
     ensure!(stdout == "200 /items/1\n200 /items/2\n", "{stdout:?}");
     spans.sort_by_key(|span| span["startTimeUnixNano"].to_string());
     check(&spans[0], &urls[0])?;

@@ -90,15 +90,15 @@ fn a_client_that_leaves_half_way_hurts_nobody() -> Result<()> {
 #[test]
 fn a_server_behind_dynamic_openssl_is_seen() -> Result<()> {
     let directory = apps::public_directory()?;
-    let (certificate, key) = certificate(directory.path())?;
+    let files = certificate(directory.path())?;
     let mut run = carafe_run("app", &ANY_PORTS)?;
     run.arg(python::bin()?.join("python")).arg(fixture("apps/https_server.py"));
-    run.arg(&certificate).arg(key);
+    run.arg(files.certificate).arg(files.key);
     let mut proc = Proc::spawn(run)?;
     let backend = Backend::announced(&mut proc)?;
     let port = proc.wait_for(Stream::Stdout, "listening ")?;
     let mut curl = command("curl");
-    curl.arg("-sS").arg("--cacert").arg(&certificate);
+    curl.arg("-sS").arg("--cacert").arg(files.authority);
     curl.arg(format!("https://localhost:{}/items/7", port.trim()));
     let (status, stdout, stderr) = finish(curl)?;
     ensure!(status.success() && stdout == "/items/7\n", "{status} {stdout} {stderr}");

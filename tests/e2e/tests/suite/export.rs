@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use carafe_e2e::apps::{carafe_run, public_directory};
+use carafe_e2e::apps::{carafe_run, certificate, public_directory};
 use carafe_e2e::otlp_sink::{OtlpSink, Transport, attribute};
 use carafe_e2e::process::{Proc, Stream, shell_code};
 use carafe_e2e::{free_port, http};
@@ -80,6 +80,17 @@ fn grpc_with_headers_and_gzip() -> Result<()> {
     ensure!(metadata["authorization"] == "Bearer secret", "{metadata:#}");
     ensure!(metadata["x-tenant"] == "blue", "{metadata:#}");
     Ok(())
+}
+
+#[test]
+fn grpc_over_tls_with_an_authority_of_its_own() -> Result<()> {
+    let directory = public_directory()?;
+    let files = certificate(directory.path())?;
+    let sink = OtlpSink::tls(&files)?;
+    flushes_at_the_end(&sink, |run| {
+        run.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://localhost:{}", sink.addr.port()))
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", &files.authority);
+    })
 }
 
 #[test]
