@@ -155,10 +155,13 @@ impl RunningExports {
     }
 }
 
+/// The queues' workers all send meanwhile, so the deadline is one for all of them.
 async fn drain(queues: Vec<Queue>, deadline: Duration) -> Leftover {
     let mut leftover = Leftover::default();
+    let deadline = tokio::time::Instant::now() + deadline;
     for queue in queues {
-        let left = queue.shutdown(deadline).await;
+        let left =
+            queue.shutdown(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         leftover.batches += left.batches;
         leftover.items += left.items;
     }
