@@ -103,6 +103,13 @@ impl Assembler {
     fn take(&mut self, record: Record<'_>, progress: &mut dyn FnMut(Progress<'_>)) {
         match record {
             Record::Hello(_) => {}
+            // Which of the open exchanges have ended meanwhile is not known; to pair what comes
+            // with them would give requests the responses of others.
+            Record::Gap(gap) => {
+                for open in self.connections.values_mut() {
+                    open.fail_all(Failure::Lost, gap.time_ns, progress);
+                }
+            }
             Record::Connection(connection) => self.opened(connection),
             Record::Message(message) => self.message(message, progress),
             Record::End(end) => self.end(end, progress),
@@ -371,6 +378,22 @@ mod tests {
         (0..OPEN_LIMIT).for_each(|_| send(&mut assembler, request(last)));
         assert_eq!(assembler.orphans(), OPEN_LIMIT as u64, "what was closed makes room");
         assert_eq!((started, finished), (EXCHANGE_LIMIT + OPEN_LIMIT, OPEN_LIMIT));
+    }
+
+    #[test]
+    fn after_a_gap_no_request_gets_the_response_of_another() {
+        let (exchanges, assembler) = finished(&[
+            message(Half::Request, b"A", Some(0)),
+            Record::Gap(carafe_wire::record::Gap { time_ns: 25 }),
+            message(Half::Response, b"b", Some(0)),
+            message(Half::Request, b"C", Some(0)),
+            message(Half::Response, b"c", Some(0)),
+        ]);
+        assert_eq!(exchanges.len(), 2);
+        assert_eq!((exchanges[0].failure, &exchanges[0].response), (Some(Failure::Lost), &None));
+        assert_eq!(exchanges[1].request.head, b"C");
+        assert_eq!(exchanges[1].response.as_ref().unwrap().head, b"c");
+        assert_eq!(assembler.orphans(), 1);
     }
 
     #[test]

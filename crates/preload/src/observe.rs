@@ -119,13 +119,17 @@ impl Records<'_> {
             Io::Read => Role::Server,
             Io::Write => Role::Client,
         });
-        emit(&Record::Connection(record::Connection {
+        let is_written = emit(&Record::Connection(record::Connection {
             id: self.slot.id.load(Ordering::Relaxed),
             is_server: role == Role::Server,
             is_tls: self.slot.is_tls.load(Ordering::Relaxed),
             local: self.fd.and_then(|fd| address(fd, libc::getsockname)),
             peer: self.fd.and_then(|fd| address(fd, libc::getpeername)),
         }));
+        if !is_written {
+            // Again before the next message, which could not be placed without it.
+            self.slot.announced_pid.store(0, Ordering::Relaxed);
+        }
     }
 }
 

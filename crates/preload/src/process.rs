@@ -7,7 +7,7 @@
 
 use carafe_wire::doorbell;
 use carafe_wire::lock::BoundedLock;
-use carafe_wire::record::{Hello, Record};
+use carafe_wire::record::{Gap, Hello, Record};
 use carafe_wire::ring::Producer;
 use carafe_wire::shm::{MappedDoorbell, MappedRing};
 use carafe_wire::{DOORBELL_FILE, RING_CAPACITY_BYTES, RING_DIR_VARIABLE, RING_SUFFIX};
@@ -44,6 +44,8 @@ struct State {
     has_ring: AtomicBool,
     /// Set when the ring could not be made: not tried again.
     has_failed: AtomicBool,
+    /// A record was dropped since the last that was written: the reader must know where.
+    has_gap: AtomicBool,
     /// Guards the free list of connections.
     connections_lock: BoundedLock,
 }
@@ -186,26 +188,44 @@ pub(crate) fn now_ns() -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-/// Writes a record to this process' ring, which is made at the first one.
+/// Writes a record to this process' ring, which is made at the first one; whether it was written.
 #[inline]
-pub(crate) fn emit(record: &Record<'_>) {
-    let (Some(state), Some(engine)) = (state(), ENGINE.get()) else { return };
+pub(crate) fn emit(record: &Record<'_>) -> bool {
+    let (Some(state), Some(engine)) = (state(), ENGINE.get()) else { return false };
     let Some(_guard) = state.ring_lock.lock() else {
         engine.doorbell.unwritten.fetch_add(1, Ordering::Relaxed);
-        return;
+        state.has_gap.store(true, Ordering::Relaxed);
+        return false;
     };
     // SAFETY: the lock is held, so nobody else has a reference to the cell's content.
     let ring = unsafe { &mut *state.ring.get() };
     if !state.has_ring.load(Ordering::Relaxed) && !make_ring(state, engine, ring) {
-        return;
+        return false;
     }
-    let Some(ring) = ring else { return };
-    let (kind, fixed, rest) = record.encode();
-    // A full ring has counted the drop itself.
-    let _ = ring.push(kind, &[fixed.as_slice(), rest]);
+    let Some(ring) = ring else { return false };
+    let is_written =
+        (!state.has_gap.load(Ordering::Relaxed) || push_gap(state, ring)) && push(ring, record);
+    if !is_written {
+        // The ring has counted the drop itself.
+        state.has_gap.store(true, Ordering::Relaxed);
+    }
     if engine.doorbell.must_wake() {
         doorbell::wake(&engine.doorbell);
     }
+    is_written
+}
+
+#[inline]
+fn push(ring: &mut Producer<MappedRing>, record: &Record<'_>) -> bool {
+    let (kind, fixed, rest) = record.encode();
+    ring.push(kind, &[fixed.as_slice(), rest]).is_ok()
+}
+
+#[cold]
+fn push_gap(state: &State, ring: &mut Producer<MappedRing>) -> bool {
+    let is_written = push(ring, &Record::Gap(Gap { time_ns: now_ns() }));
+    state.has_gap.store(!is_written, Ordering::Relaxed);
+    is_written
 }
 
 /// Makes the ring now: before a process that was started by root gives up the right to.

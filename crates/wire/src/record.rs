@@ -31,6 +31,8 @@ pub mod kind {
     pub const END: u16 = 4;
     /// [`super::Close`].
     pub const CLOSE: u16 = 5;
+    /// [`super::Gap`].
+    pub const GAP: u16 = 6;
 }
 
 /// One record.
@@ -46,6 +48,8 @@ pub enum Record<'a> {
     End(End),
     /// The connection was closed in this process.
     Close(Close),
+    /// Records were dropped between the one before and the one after this.
+    Gap(Gap),
 }
 
 /// A process presents itself.
@@ -144,6 +148,13 @@ pub struct Close {
     pub time_ns: u64,
 }
 
+/// Records were dropped: what was under way can no longer be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// When records could be written again.
+    pub time_ns: u64,
+}
+
 const FLAG_RESPONSE: u8 = 1;
 const FLAG_TRUNCATED: u8 = 2;
 const FLAG_COMPLETE: u8 = 4;
@@ -194,6 +205,10 @@ impl<'a> Record<'a> {
             Self::Close(close) => {
                 fixed.u64(close.connection).u64(close.time_ns);
                 (kind::CLOSE, fixed, &[])
+            }
+            Self::Gap(gap) => {
+                fixed.u64(gap.time_ns);
+                (kind::GAP, fixed, &[])
             }
         }
     }
@@ -251,6 +266,7 @@ impl<'a> Record<'a> {
                 Self::End(End { connection, half, outcome, time_ns, body_bytes })
             }
             kind::CLOSE => Self::Close(Close { connection: reader.u64()?, time_ns: reader.u64()? }),
+            kind::GAP => Self::Gap(Gap { time_ns: reader.u64()? }),
             _ => return None,
         };
         Some(record)

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use carafe_wire::record::{
-    Close, Connection, End, Half, Hello, Message, Outcome, Record, WIRE_VERSION,
+    Close, Connection, End, Gap, Half, Hello, Message, Outcome, Record, WIRE_VERSION,
 };
 use carafe_wire::ring::{Consumer, Corrupt, FRAME_LIMIT_BYTES, Memory, Producer};
 use carafe_wire::shm::MappedRing;
@@ -98,6 +98,7 @@ proptest! {
             Record::Message(Message { connection: id, half, is_truncated: flag, complete_body_bytes: body, started_ns: 4, time_ns, head: &head }),
             Record::End(End { connection: id, half, outcome: Outcome::Lost, time_ns, body_bytes: 9 }),
             Record::Close(Close { connection: id, time_ns }),
+            Record::Gap(Gap { time_ns }),
         ] {
             let (kind, fixed, rest) = record.encode();
             let bytes = [fixed.as_slice(), rest].concat();
