@@ -5,6 +5,11 @@
 //! the middle of was never published, so a reader sees whole frames only. The writer never waits:
 //! where a frame does not fit it is dropped and counted.
 //!
+//! While the reader keeps up, the writer does not go through the whole capacity: past
+//! [`WORKING_SET_BYTES`] it leaves out the rest of the lap and begins the next one, so that the
+//! ring stays in the processor's cache and most of its memory is never taken. The capacity is for
+//! bursts.
+//!
 //! The reader trusts nothing: the writer lives in another process, which may be damaged.
 
 use crate::sync::{AtomicU64, Ordering};
@@ -23,6 +28,14 @@ pub const FRAME_MARK: u16 = 0xCAFE;
 /// reader.
 pub const FRAME_LIMIT_BYTES: usize = 16 << 10;
 
+/// The kind of the frame that leaves out the rest of a lap: a header alone, whose length reaches
+/// to the end of the ring. Not for callers.
+const LAP_END: u16 = u16::MAX;
+
+/// Bytes from the ring's start after which the writer turns back, unless more than half as many
+/// wait for the reader.
+pub const WORKING_SET_BYTES: u64 = 512 << 10;
+
 /// The shared memory of one ring: three counters and `capacity` bytes.
 pub trait Memory {
     /// Bytes of data, a power of two.
@@ -33,8 +46,8 @@ pub trait Memory {
     fn tail(&self) -> &AtomicU64;
     /// Frames that the writer had to drop.
     fn dropped(&self) -> &AtomicU64;
-    /// Makes sure that the first `bytes` of everything ever written have memory behind them, so
-    /// that touching them cannot fault. False where the machine has none left.
+    /// Makes sure that the first `bytes` of the data have memory behind them, so that touching
+    /// them cannot fault. False where the machine has none left.
     fn commit(&mut self, bytes: u64) -> bool;
     /// Copies `bytes` to `offset`, which with its length lies within the capacity.
     fn write(&self, offset: usize, bytes: &[u8]);
@@ -54,14 +67,21 @@ pub struct Producer<M> {
     /// The reader's `tail` when it was last looked at: it only grows, so the free space computed
     /// from it is a lower bound.
     seen_tail: u64,
+    working_set: u64,
 }
 
 impl<M: Memory> Producer<M> {
     /// Takes the writing end of a fresh ring. There must be no other.
     pub fn new(memory: M) -> Self {
+        Self::with_working_set(memory, WORKING_SET_BYTES)
+    }
+
+    /// As [`Producer::new`], turning back after `working_set` bytes: at least four times the
+    /// largest frame, or turning back can cost a frame its room.
+    pub fn with_working_set(memory: M, working_set: u64) -> Self {
         let head = memory.head().load(Ordering::Relaxed);
         let seen_tail = memory.tail().load(Ordering::Acquire);
-        Self { memory, head, seen_tail }
+        Self { memory, head, seen_tail, working_set }
     }
 
     /// The memory underneath.
@@ -74,17 +94,13 @@ impl<M: Memory> Producer<M> {
     pub fn push(&mut self, kind: u16, parts: &[&[u8]]) -> Result<(), Dropped> {
         let length = FRAME_HEADER_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
         let padded = (length as u64).next_multiple_of(FRAME_ALIGN);
-        let writable = length <= FRAME_LIMIT_BYTES
-            && self.has_room(padded)
-            && self.memory.commit(self.head + padded);
+        self.turn_back_early();
+        let writable = length <= FRAME_LIMIT_BYTES && self.has_room(padded) && self.commit(padded);
         if !writable {
             self.memory.dropped().fetch_add(1, Ordering::Relaxed);
             return Err(Dropped);
         }
-        let mut header = [0; FRAME_HEADER_BYTES];
-        header[..4].copy_from_slice(&(length as u32).to_le_bytes());
-        header[4..6].copy_from_slice(&kind.to_le_bytes());
-        header[6..].copy_from_slice(&FRAME_MARK.to_le_bytes());
+        let header = header(length as u32, kind);
         let mut at = self.head;
         for part in std::iter::once(&header[..]).chain(parts.iter().copied()) {
             self.copy_in(at, part);
@@ -93,6 +109,33 @@ impl<M: Memory> Producer<M> {
         self.head += padded;
         self.memory.head().store(self.head, Ordering::Release);
         Ok(())
+    }
+
+    /// Leaves out the rest of the lap where the reader is close behind: what waits for it must be
+    /// in this lap and leave half a working set free. Published with the frame that follows.
+    #[inline]
+    fn turn_back_early(&mut self) {
+        let capacity = self.memory.capacity();
+        let offset = self.head & (capacity - 1);
+        if offset < self.working_set {
+            return;
+        }
+        self.seen_tail = self.memory.tail().load(Ordering::Acquire);
+        let waiting = self.head.wrapping_sub(self.seen_tail);
+        let is_close_behind = waiting.saturating_add(self.working_set / 2) <= offset;
+        if is_close_behind && self.commit(FRAME_HEADER_BYTES as u64) {
+            let rest = capacity - offset;
+            self.copy_in(self.head, &header(rest as u32, LAP_END));
+            self.head += rest;
+        }
+    }
+
+    /// Memory for `padded` bytes at `head`.
+    #[inline]
+    fn commit(&mut self, padded: u64) -> bool {
+        let capacity = self.memory.capacity();
+        let offset = self.head & (capacity - 1);
+        self.memory.commit((offset + padded).min(capacity))
     }
 
     fn has_room(&mut self, padded: u64) -> bool {
@@ -117,6 +160,13 @@ impl<M: Memory> Producer<M> {
     }
 }
 
+fn header(length: u32, kind: u16) -> [u8; FRAME_HEADER_BYTES] {
+    let [a, b, c, d] = length.to_le_bytes();
+    let [e, f] = kind.to_le_bytes();
+    let [g, h] = FRAME_MARK.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
 /// What a reader finds in a ring that no sound writer would leave there.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Corrupt {
@@ -124,6 +174,14 @@ pub enum Corrupt {
     Counters,
     /// A frame header without its mark or with an impossible length.
     Frame,
+}
+
+/// What stands at a reader's place.
+enum Next {
+    /// A frame, with its length up to the next.
+    Frame { kind: u16, padded: u64 },
+    /// Nothing more in this lap; the bytes to its end.
+    LapEnd { rest: u64 },
 }
 
 /// The reading end.
@@ -171,13 +229,19 @@ impl<M: Memory> Consumer<M> {
         }
         let mut count = 0;
         while self.tail != head {
-            let Some((kind, padded)) = self.take_frame(head.wrapping_sub(self.tail)) else {
-                self.skip_to(head);
-                return Err(Corrupt::Frame);
+            let bytes = match self.take_next(head.wrapping_sub(self.tail)) {
+                Some(Next::Frame { kind, padded }) => {
+                    frame(kind, &self.buffer);
+                    count += 1;
+                    padded
+                }
+                Some(Next::LapEnd { rest }) => rest,
+                None => {
+                    self.skip_to(head);
+                    return Err(Corrupt::Frame);
+                }
             };
-            frame(kind, &self.buffer);
-            count += 1;
-            self.skip_to(self.tail.wrapping_add(padded));
+            self.skip_to(self.tail.wrapping_add(bytes));
         }
         Ok(count)
     }
@@ -187,13 +251,18 @@ impl<M: Memory> Consumer<M> {
         self.memory.tail().store(tail, Ordering::Release);
     }
 
-    /// Copies the payload of the frame at `tail` into the buffer; its kind and padded length.
-    fn take_frame(&mut self, waiting: u64) -> Option<(u16, u64)> {
+    /// Looks at what stands at `tail`; the payload of a frame is copied into the buffer.
+    fn take_next(&mut self, waiting: u64) -> Option<Next> {
         let mut header = [0; FRAME_HEADER_BYTES];
         self.copy_out(self.tail, &mut header);
         let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let kind = u16::from_le_bytes([header[4], header[5]]);
         let mark = u16::from_le_bytes([header[6], header[7]]);
+        if mark == FRAME_MARK && kind == LAP_END {
+            let capacity = self.memory.capacity();
+            let rest = capacity - (self.tail & (capacity - 1));
+            return (length as u64 == rest && rest <= waiting).then_some(Next::LapEnd { rest });
+        }
         let padded = (length as u64).next_multiple_of(FRAME_ALIGN);
         let possible = FRAME_HEADER_BYTES..=FRAME_LIMIT_BYTES;
         if mark != FRAME_MARK || !possible.contains(&length) || padded > waiting {
@@ -203,7 +272,7 @@ impl<M: Memory> Consumer<M> {
         buffer.resize(length - FRAME_HEADER_BYTES, 0);
         self.copy_out(self.tail.wrapping_add(FRAME_HEADER_BYTES as u64), &mut buffer);
         self.buffer = buffer;
-        Some((kind, padded))
+        Some(Next::Frame { kind, padded })
     }
 
     fn copy_out(&self, at: u64, into: &mut [u8]) {

@@ -69,9 +69,18 @@ impl Memory for Model {
 
 #[test]
 fn frames_arrive_whole_and_in_order_around_the_end() {
-    loom::model(|| {
+    arrive_whole_and_in_order(u64::MAX);
+}
+
+#[test]
+fn frames_arrive_whole_and_in_order_when_the_writer_turns_back() {
+    arrive_whole_and_in_order(12);
+}
+
+fn arrive_whole_and_in_order(working_set: u64) {
+    loom::model(move || {
         let model = Model::new();
-        let mut producer = Producer::new(model.clone());
+        let mut producer = Producer::with_working_set(model.clone(), working_set);
         let mut consumer = Consumer::new(model);
         let writer = thread::spawn(move || {
             (0u8..3).filter(|number| producer.push(1, &[&[*number; 4]]).is_ok()).collect::<Vec<_>>()

@@ -35,10 +35,15 @@ proptest! {
     /// Against a model that is a plain queue: what was accepted comes out once, whole, in order.
     #[test]
     fn gives_back_what_it_accepted(
+        working_set in prop_oneof![Just(64u64), Just(512), Just(2048), Just(4096)],
         steps in prop::collection::vec((0u16..9, prop::collection::vec(any::<u8>(), 0..900), any::<bool>()), 1..200)
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let (mut producer, mut consumer) = ring(&directory, 4096);
+        let (producer, mut consumer) = ring(&directory, 4096);
+        drop(producer);
+        let path = c_path(&directory.path().join("a.ring"));
+        let mut producer =
+            Producer::with_working_set(MappedRing::open(&path).unwrap(), working_set);
         let mut accepted = Vec::new();
         let mut received = Vec::new();
         let mut dropped = 0;
@@ -119,6 +124,24 @@ fn drops_and_counts_what_does_not_fit() {
     assert_eq!(consumer.memory().dropped().load(Ordering::Relaxed), 2);
     assert_eq!(consumer.drain(|_, _| ()), Ok(4096 / 112));
     assert!(producer.push(1, &[&[0; 100]]).is_ok());
+}
+
+#[test]
+fn stays_within_its_working_set_while_the_reader_keeps_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut producer, mut consumer) = ring(&directory, 4 << 20);
+    let path = directory.path().join("a.ring");
+    let used = || std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap()) * 512;
+    for number in 0..40_000u64 {
+        producer.push(1, &[&number.to_le_bytes(), &[7; 300]]).unwrap();
+        if number.is_multiple_of(100) {
+            consumer.drain(|_, payload| assert_eq!(payload.len(), 308)).unwrap();
+        }
+    }
+    assert!(used() < 1 << 20, "{} bytes of 12 MB that went through", used());
+    let burst =
+        std::iter::repeat_with(|| producer.push(1, &[&[7; 1000]])).take_while(Result::is_ok);
+    assert!(burst.count() > 3_000, "the capacity is there for bursts");
 }
 
 #[test]
