@@ -46,7 +46,7 @@ pub(crate) fn run(invocation: &Invocation, hooks: RunHooks) -> ExitCode {
     let resolved = Settings::resolve(&|name| environment.get(name));
     let settings = match resolved {
         Ok((settings, warnings)) => {
-            warnings.iter().for_each(report::warn);
+            warnings.iter().for_each(|warning| report::warn(warning));
             settings
         }
         Err(errors) => {

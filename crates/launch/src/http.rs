@@ -4,9 +4,11 @@
 //! servers and HTTP clients, old and stable conventions alike, so that dashboards keep working.
 
 mod attributes;
+mod headers;
 mod target;
 
 pub use attributes::Labels;
+pub use headers::{CapturedHeaders, HeaderPatterns, PlainPattern};
 
 use crate::clock::Clock;
 use crate::exchange::{Exchange, Failure};
@@ -52,21 +54,6 @@ impl Semconv {
             Self::Stable | Self::Both => "https://opentelemetry.io/schemas/1.21.0",
         }
     }
-}
-
-/// Header names whose values become span attributes, lower case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CapturedHeaders {
-    /// Of requests to the app.
-    pub server_request: Vec<String>,
-    /// Of its responses.
-    pub server_response: Vec<String>,
-    /// Of requests that it sends.
-    pub client_request: Vec<String>,
-    /// Of the responses that it gets.
-    pub client_response: Vec<String>,
-    /// Names whose values are replaced by `[REDACTED]`.
-    pub sanitized: Vec<String>,
 }
 
 /// How exchanges become telemetry.

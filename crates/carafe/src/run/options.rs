@@ -1,7 +1,7 @@
 //! From settings to what the launcher needs.
 
 use carafe_launch::batch::BatchOptions;
-use carafe_launch::http::{CapturedHeaders, HttpOptions, Semconv};
+use carafe_launch::http::{CapturedHeaders, HeaderPatterns, HttpOptions, PlainPattern, Semconv};
 use carafe_launch::launcher::RunOptions;
 use carafe_launch::metrics::{ExemplarFilter, MetricOptions};
 use carafe_launch::propagation::Propagator;
@@ -47,7 +47,6 @@ pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOp
 }
 
 fn http(settings: &Settings, semconv: Semconv) -> HttpOptions {
-    let headers = &settings.captured_headers;
     HttpOptions {
         semconv,
         sampler: Sampler {
@@ -67,15 +66,23 @@ fn http(settings: &Settings, semconv: Semconv) -> HttpOptions {
                 settings::Propagator::Baggage => None,
             })
             .collect(),
-        captured_headers: CapturedHeaders {
-            server_request: headers.server_request.clone(),
-            server_response: headers.server_response.clone(),
-            client_request: headers.client_request.clone(),
-            client_response: headers.client_response.clone(),
-            sanitized: headers.sanitize.clone(),
-        },
+        captured_headers: captured_headers(&settings.captured_headers),
         value_length_limit: (settings.limits.span_attribute_value_length)
             .and_then(|limit| usize::try_from(limit).ok()),
+    }
+}
+
+fn captured_headers(settings: &settings::CapturedHeaders) -> CapturedHeaders {
+    let note = |(patterns, plain): (HeaderPatterns, Vec<PlainPattern>)| {
+        plain.iter().for_each(|pattern| super::report::warn(pattern));
+        patterns
+    };
+    CapturedHeaders {
+        server_request: note(HeaderPatterns::whole(&settings.server_request)),
+        server_response: note(HeaderPatterns::whole(&settings.server_response)),
+        client_request: note(HeaderPatterns::whole(&settings.client_request)),
+        client_response: note(HeaderPatterns::whole(&settings.client_response)),
+        sanitized: note(HeaderPatterns::within(&settings.sanitize)),
     }
 }
 

@@ -8,7 +8,7 @@ use carafe_launch::program::{Program, Reach};
 use carafe_launch::rings::ReaderCounters;
 use carafe_pipeline::Leftover;
 use carafe_settings::flags::Invocation;
-use carafe_settings::{Exporter, Settings, Warning};
+use carafe_settings::{Exporter, Settings};
 use carafe_telemetry::Signal;
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ pub(super) fn say(message: &dyn Display) {
     eprintln!("carafe: {message}");
 }
 
-pub(super) fn warn(warning: &Warning) {
+pub(super) fn warn(warning: &dyn Display) {
     eprintln!("carafe: warning: {warning}");
 }
 

@@ -1,7 +1,7 @@
 //! Attribute names and values of HTTP spans and metrics.
 
 use super::target::host_and_port;
-use super::{CapturedHeaders, Outcome, Request, Semconv};
+use super::{CapturedHeaders, HeaderPatterns, Outcome, Request, Semconv};
 use carafe_http1::parse::{Headers, ResponseHead};
 use carafe_telemetry::otlp::{self, AnyValue, ArrayValue, KeyValue, any_value::Value};
 use carafe_wire::record::Connection;
@@ -66,11 +66,15 @@ impl Attributes {
 
     /// A text under its old and its stable name, each where it has one and it is wanted.
     fn text(&mut self, old: Option<&'static str>, stable: Option<&'static str>, value: &str) {
-        let value = match self.value_length_limit {
+        self.put(old, stable, &Label::Text(self.cut(value)));
+    }
+
+    /// A value within the limit.
+    fn cut(&self, value: &str) -> String {
+        match self.value_length_limit {
             Some(limit) => value.chars().take(limit).collect(),
             None => value.to_owned(),
-        };
-        self.put(old, stable, &Label::Text(value));
+        }
     }
 
     fn number(&mut self, old: Option<&'static str>, stable: Option<&'static str>, value: i64) {
@@ -251,7 +255,7 @@ fn client_duration(labels: &mut Attributes, request: &Request<'_>, connection: &
 }
 
 /// Headers that the user wants as attributes: `http.request.header.<name>`, dashes as
-/// underscores, each a list of values.
+/// underscores, each a list of its values.
 pub(super) fn headers(
     attributes: &mut Attributes,
     request: &Request<'_>,
@@ -273,26 +277,33 @@ pub(super) fn headers(
 fn capture<'a>(
     attributes: &mut Attributes,
     prefix: &str,
-    names: &[String],
+    wanted: &HeaderPatterns,
     captured: &CapturedHeaders,
     headers: impl Fn() -> Headers<'a>,
 ) {
-    for name in names {
-        let is_secret = captured.sanitized.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-        let values: Vec<AnyValue> = headers()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| {
-                let value =
-                    if is_secret { "[REDACTED]".into() } else { String::from_utf8_lossy(value) };
-                AnyValue { value: Some(Value::StringValue(value.into_owned())) }
-            })
-            .collect();
-        if !values.is_empty() {
-            attributes.lists.push(KeyValue {
-                key: format!("{prefix}.{}", name.to_ascii_lowercase().replace('-', "_")),
-                value: Some(AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) }),
-                ..Default::default()
-            });
+    if wanted.is_empty() {
+        return;
+    }
+    let mut lists: Vec<(String, Vec<AnyValue>)> = Vec::new();
+    for (name, value) in headers() {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if !wanted.matches(&name) {
+            continue;
+        }
+        let value = if captured.sanitized.matches(&name) {
+            "[REDACTED]".to_owned()
+        } else {
+            attributes.cut(&String::from_utf8_lossy(value))
+        };
+        let value = AnyValue { value: Some(Value::StringValue(value)) };
+        match lists.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => lists.push((name, vec![value])),
         }
     }
+    attributes.lists.extend(lists.into_iter().map(|(name, values)| KeyValue {
+        key: format!("{prefix}.{}", name.replace('-', "_")),
+        value: Some(AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) }),
+        ..Default::default()
+    }));
 }

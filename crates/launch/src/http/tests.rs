@@ -191,9 +191,9 @@ fn the_callers_context_is_continued_by_servers_only() {
 #[test]
 fn captured_headers_are_lists_and_secrets_stay_secret() {
     let captured_headers = CapturedHeaders {
-        server_request: vec!["X-Key".into(), "user-agent".into()],
-        server_response: vec!["content-length".into()],
-        sanitized: vec!["x-key".into()],
+        server_request: HeaderPatterns::whole(&["X-.*".into(), "user-agent".into()]).0,
+        server_response: HeaderPatterns::whole(&["content-length".into()]).0,
+        sanitized: HeaderPatterns::within(&["key".into()]).0,
         ..Default::default()
     };
     let options = HttpOptions { captured_headers, ..Default::default() };

@@ -154,7 +154,7 @@ pub(super) const HTTP: &[Variable] = &[
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
         Agent,
         "",
-        "Headers of received requests that become span attributes: names between commas, in any case.",
+        "Headers of received requests that become span attributes: regular expressions between commas, each for a whole name in any case.",
     ),
     unflagged(
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
@@ -178,6 +178,6 @@ pub(super) const HTTP: &[Variable] = &[
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS",
         Agent,
         "",
-        "Captured headers whose values are replaced by `[REDACTED]`: names between commas, in any case. Patterns are not understood.",
+        "Captured headers whose values are replaced by `[REDACTED]`: regular expressions between commas, each for any part of a name in any case.",
     ),
 ];

@@ -28,7 +28,7 @@ pub(super) fn semconv(reader: &Reader<'_>) -> (Vec<String>, HttpSemconv) {
     (names, http)
 }
 
-/// Headers that become span attributes, by name in any case.
+/// Headers that become span attributes: regular expressions for their names, in any case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapturedHeaders {
     /// Of received requests.
