@@ -32,7 +32,11 @@ e2e *filter:
 
 # One fuzz target for some seconds: http1, otlp_json or ring_reader (nightly Rust, cargo-fuzz)
 fuzz target="http1" seconds="60":
-    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+    CARAFE_COMPANIONS=stub cargo +nightly fuzz run {{target}} -- -max_len=12000 -max_total_time={{seconds}}
+
+# Loom, miri and all fuzz targets, each for some seconds (docs/proofs.md)
+proofs seconds="60":
+    scripts/proofs {{seconds}}
 
 # What the agent costs: the app alone against the app under carafe run
 bench *args:
