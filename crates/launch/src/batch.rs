@@ -9,7 +9,7 @@ use carafe_telemetry::otlp::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The limits of a batch processor (`OTEL_BSP_*`, `OTEL_BLRP_*`).
@@ -98,7 +98,9 @@ impl<T: Item> Sender<T> {
     pub fn send(&self, resource: &Arc<Resource>, item: T) {
         match self.queue.try_send((Arc::clone(resource), item)) {
             Ok(()) => self.drops.is_dropping.store(false, Ordering::Relaxed),
-            Err(_) => {
+            // Nobody exports this signal.
+            Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => {
                 self.drops.count.fetch_add(1, Ordering::Relaxed);
                 if !self.drops.is_dropping.swap(true, Ordering::Relaxed) {
                     tracing::warn!("the export queue is full; {} are dropped", T::NAME);
@@ -246,6 +248,15 @@ mod tests {
         let refusing = Arc::new(Recorder { refuses: true, ..Default::default() });
         let delivered = batcher.run(refusing).await;
         assert_eq!(delivered, Delivered { accepted: 0, failed: 10, dropped: 3 });
+    }
+
+    #[test]
+    fn what_nobody_exports_is_not_a_loss() {
+        let (sender, batcher) = Batcher::<Span>::new(options(4), "");
+        drop(batcher);
+        sender.send(&Arc::new(Resource::default()), Span::default());
+        assert_eq!(sender.drops.count.load(Ordering::Relaxed), 0);
+        assert!(!sender.drops.is_dropping.load(Ordering::Relaxed));
     }
 
     #[test]

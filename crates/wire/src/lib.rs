@@ -26,4 +26,4 @@ pub const DOORBELL_FILE: &str = "doorbell";
 
 /// Bytes of records that one ring holds; a power of two. The file is sparse: what was never
 /// written costs nothing. At the limit records are dropped and counted in the ring's header.
-pub const RING_CAPACITY_BYTES: u64 = 4 << 20;
+pub const RING_CAPACITY_BYTES: u64 = 16 << 20;

@@ -20,6 +20,9 @@ const CAPACITY_LIMIT_BYTES: u64 = 1 << 30;
 /// Memory is taken from the kernel in steps of this size as the ring is first filled.
 const COMMIT_STEP_BYTES: u64 = 256 << 10;
 
+/// The capacity of rings whose memory must be taken at once.
+const WHOLE_COMMIT_BYTES: u64 = 4 << 20;
+
 /// The header of a ring file. The counters stand on cache lines of their own, because two
 /// processes write them.
 #[repr(C, align(64))]
@@ -60,17 +63,12 @@ impl MappedRing {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let file = open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
-        let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
-        // SAFETY: plain system call on a descriptor that we own.
-        if unsafe { libc::ftruncate(file.as_raw_fd(), length) } != 0 {
-            return Err(io::Error::last_os_error());
+        let mut ring = Self::map_new(&file, capacity)?;
+        if !ring.commit_first_step() {
+            drop(ring);
+            ring = Self::map_new(&file, capacity.min(WHOLE_COMMIT_BYTES))?;
+            ring.commit_whole(&file)?;
         }
-        let mut ring = Self {
-            base: map(file.as_raw_fd(), HEADER_BYTES + capacity as usize)?,
-            capacity,
-            committed: 0,
-        };
-        ring.commit_first_step(file.as_raw_fd())?;
         let base = ring.base;
         // SAFETY: the fresh mapping is page-aligned, zeroed, larger than the header, and nobody
         // else knows of it yet.
@@ -78,7 +76,7 @@ impl MappedRing {
             let header = base.cast::<Header>();
             (*header).version = WIRE_VERSION;
             (*header).pid = pid;
-            (*header).capacity = capacity;
+            (*header).capacity = ring.capacity;
             (*header).magic = RING_MAGIC;
         }
         Ok(ring)
@@ -129,19 +127,36 @@ impl MappedRing {
         }
     }
 
-    /// Takes memory for the header and the first step of the data; all of it at once on kernels
-    /// (before 5.14) that cannot do it by steps. Without this a full file system would end the
-    /// program with SIGBUS at the first touch.
-    fn commit_first_step(&mut self, fd: RawFd) -> io::Result<()> {
-        let step = COMMIT_STEP_BYTES.min(self.capacity);
-        if populate(self.base, HEADER_BYTES + step as usize) {
-            self.committed = step;
-            return Ok(());
+    /// Gives the file its length and maps it.
+    fn map_new(file: &OwnedFd, capacity: u64) -> io::Result<Self> {
+        let length = HEADER_BYTES as u64 + capacity;
+        let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
+        // SAFETY: plain system call on a descriptor that we own.
+        if unsafe { libc::ftruncate(file.as_raw_fd(), length) } != 0 {
+            return Err(io::Error::last_os_error());
         }
+        let base = map(file.as_raw_fd(), HEADER_BYTES + capacity as usize)?;
+        Ok(Self { base, capacity, committed: 0 })
+    }
+
+    /// Takes memory for the header and the first step of the data. Without this a full file system
+    /// would end the program with SIGBUS at the first touch. False on kernels (before 5.14) that
+    /// cannot take it by steps, and where there is none.
+    fn commit_first_step(&mut self) -> bool {
+        let step = COMMIT_STEP_BYTES.min(self.capacity);
+        let is_committed = populate(self.base, HEADER_BYTES + step as usize);
+        if is_committed {
+            self.committed = step;
+        }
+        is_committed
+    }
+
+    /// Takes all memory at once.
+    fn commit_whole(&mut self, file: &OwnedFd) -> io::Result<()> {
         let length = HEADER_BYTES as u64 + self.capacity;
         let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
-        // SAFETY: plain system call on a descriptor that the caller owns.
-        if unsafe { libc::fallocate(fd, 0, 0, length) } != 0 {
+        // SAFETY: plain system call on a descriptor that we own.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) } != 0 {
             return Err(io::Error::last_os_error());
         }
         self.committed = self.capacity;

@@ -139,7 +139,7 @@ pub(super) const METRICS: &[Variable] = &[
         "metric_export_timeout",
         Exporter,
         "30000",
-        "How long one export of metrics may take, retries included, in milliseconds.",
+        "How long a report of metrics may take to be printed, stored or queued, in milliseconds; from its queue an OTLP exporter tries for up to five minutes.",
     ),
     variable(
         "OTEL_METRICS_EXEMPLAR_FILTER",
@@ -171,9 +171,10 @@ macro_rules! batch {
                 Exporter,
                 "30000",
                 concat!(
-                    "How long one export of ",
+                    "How long a batch of ",
                     $what,
-                    " may take, retries included, in milliseconds."
+                    " may take to be printed, stored or queued, in milliseconds; from its queue \
+                     an OTLP exporter tries for up to five minutes."
                 ),
             ),
             variable(

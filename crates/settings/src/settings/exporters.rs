@@ -253,7 +253,7 @@ fn timeout(reader: &mut Reader<'_>, variables: &[&'static str; 2]) -> Duration {
 pub struct BatchSettings {
     /// How long a batch waits to be full.
     pub schedule_delay: Duration,
-    /// How long an export may take, retries included.
+    /// How long handing over a batch may take; an exporter's queue has its own time.
     pub export_timeout: Duration,
     /// How many items may wait.
     pub max_queue_size: usize,
@@ -333,7 +333,7 @@ const TEMPORALITIES: &[(&str, Temporality)] = &[
 pub struct MetricSettings {
     /// Time between two exports.
     pub export_interval: Duration,
-    /// How long an export may take, retries included.
+    /// How long handing over a batch may take; an exporter's queue has its own time.
     pub export_timeout: Duration,
     /// What counters count from.
     pub temporality: Temporality,
