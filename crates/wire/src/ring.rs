@@ -5,10 +5,9 @@
 //! the middle of was never published, so a reader sees whole frames only. The writer never waits:
 //! where a frame does not fit it is dropped and counted.
 //!
-//! While the reader keeps up, the writer does not go through the whole capacity: past
-//! [`WORKING_SET_BYTES`] it leaves out the rest of the lap and begins the next one, so that the
-//! ring stays in the processor's cache and most of its memory is never taken. The capacity is for
-//! bursts.
+//! While the reader keeps up, the writer does not go through the whole capacity: it leaves out
+//! the rest of a lap as soon as [`WORKING_SET_BYTES`] are free at the ring's start, so that most
+//! of the memory is never taken. The capacity is for bursts.
 //!
 //! The reader trusts nothing: the writer lives in another process, which may be damaged.
 
@@ -32,9 +31,9 @@ pub const FRAME_LIMIT_BYTES: usize = 16 << 10;
 /// to the end of the ring. Not for callers.
 const LAP_END: u16 = u16::MAX;
 
-/// Bytes from the ring's start after which the writer turns back, unless more than half as many
-/// wait for the reader.
-pub const WORKING_SET_BYTES: u64 = 512 << 10;
+/// The writer turns back as soon as this many bytes at the ring's start are free again: all it has
+/// until the reader has passed the end of the lap, some 2,500 requests.
+pub const WORKING_SET_BYTES: u64 = 2 << 20;
 
 /// The shared memory of one ring: three counters and `capacity` bytes.
 pub trait Memory {
@@ -76,8 +75,8 @@ impl<M: Memory> Producer<M> {
         Self::with_working_set(memory, WORKING_SET_BYTES)
     }
 
-    /// As [`Producer::new`], turning back after `working_set` bytes: at least four times the
-    /// largest frame, or turning back can cost a frame its room.
+    /// As [`Producer::new`], turning back after `working_set` bytes: at least twice the largest
+    /// frame, or turning back can cost a frame its room.
     pub fn with_working_set(memory: M, working_set: u64) -> Self {
         let head = memory.head().load(Ordering::Relaxed);
         let seen_tail = memory.tail().load(Ordering::Acquire);
@@ -112,7 +111,7 @@ impl<M: Memory> Producer<M> {
     }
 
     /// Leaves out the rest of the lap where the reader is close behind: what waits for it must be
-    /// in this lap and leave half a working set free. Published with the frame that follows.
+    /// in this lap and leave a working set free before it. Published with the frame that follows.
     #[inline]
     fn turn_back_early(&mut self) {
         let capacity = self.memory.capacity();
@@ -122,7 +121,7 @@ impl<M: Memory> Producer<M> {
         }
         self.seen_tail = self.memory.tail().load(Ordering::Acquire);
         let waiting = self.head.wrapping_sub(self.seen_tail);
-        let is_close_behind = waiting.saturating_add(self.working_set / 2) <= offset;
+        let is_close_behind = waiting.saturating_add(self.working_set) <= offset;
         if is_close_behind && self.commit(FRAME_HEADER_BYTES as u64) {
             let rest = capacity - offset;
             self.copy_in(self.head, &header(rest as u32, LAP_END));

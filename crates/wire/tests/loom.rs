@@ -74,7 +74,7 @@ fn frames_arrive_whole_and_in_order_around_the_end() {
 
 #[test]
 fn frames_arrive_whole_and_in_order_when_the_writer_turns_back() {
-    arrive_whole_and_in_order(12);
+    arrive_whole_and_in_order(16);
 }
 
 fn arrive_whole_and_in_order(working_set: u64) {

@@ -129,19 +129,19 @@ fn drops_and_counts_what_does_not_fit() {
 #[test]
 fn stays_within_its_working_set_while_the_reader_keeps_up() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut producer, mut consumer) = ring(&directory, 4 << 20);
+    let (mut producer, mut consumer) = ring(&directory, 16 << 20);
     let path = directory.path().join("a.ring");
     let used = || std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap()) * 512;
-    for number in 0..40_000u64 {
+    for number in 0..100_000u64 {
         producer.push(1, &[&number.to_le_bytes(), &[7; 300]]).unwrap();
         if number.is_multiple_of(100) {
             consumer.drain(|_, payload| assert_eq!(payload.len(), 308)).unwrap();
         }
     }
-    assert!(used() < 1 << 20, "{} bytes of 12 MB that went through", used());
+    assert!(used() < 3 << 20, "{} bytes of 30 MB that went through", used());
     let burst =
         std::iter::repeat_with(|| producer.push(1, &[&[7; 1000]])).take_while(Result::is_ok);
-    assert!(burst.count() > 3_000, "the capacity is there for bursts");
+    assert!(burst.count() > 2_000, "the capacity is there for bursts");
 }
 
 #[test]
