@@ -6,7 +6,7 @@
 
 use carafe_launch::clock::Clock;
 use carafe_launch::exchange::{Assembler, Progress};
-use carafe_launch::http::{self, CapturedHeaders, HttpOptions, Request, Semconv};
+use carafe_launch::http::{self, CapturedHeaders, HeaderPatterns, HttpOptions, Request, Semconv};
 use carafe_launch::metrics::{HttpMetrics, MetricOptions};
 use carafe_launch::propagation::Propagator;
 use carafe_launch::route::Routes;
@@ -81,7 +81,7 @@ struct Launcher {
 impl Launcher {
     fn new(choice: u8) -> Self {
         let semconv = [Semconv::Old, Semconv::Stable, Semconv::Both][usize::from(choice) % 3];
-        let names = || vec!["host".to_owned(), "X-A".to_owned(), "cookie".to_owned()];
+        let names = || HeaderPatterns::whole(&["host", "X-.*", "cookie"].map(str::to_owned)).0;
         let options = HttpOptions {
             semconv,
             propagators: vec![Propagator::TraceContext, Propagator::B3, Propagator::Jaeger],
@@ -90,7 +90,7 @@ impl Launcher {
                 server_response: names(),
                 client_request: names(),
                 client_response: names(),
-                sanitized: vec!["cookie".to_owned()],
+                sanitized: HeaderPatterns::within(&["cookie".to_owned()]).0,
             },
             value_length_limit: (choice & 0x80 != 0).then_some(VALUE_LIMIT),
             ..Default::default()
