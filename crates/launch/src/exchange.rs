@@ -102,7 +102,15 @@ impl Assembler {
 
     fn take(&mut self, record: Record<'_>, progress: &mut dyn FnMut(Progress<'_>)) {
         match record {
-            Record::Hello(_) => {}
+            Record::Hello(_)
+            | Record::Resource(_)
+            | Record::Scope(_)
+            | Record::Span(_)
+            | Record::Log(_)
+            | Record::Instrument(_)
+            | Record::Attributes(_)
+            | Record::Measurement(_)
+            | Record::Notice(_) => {}
             // Which of the open exchanges have ended meanwhile is not known; to pair what comes
             // with them would give requests the responses of others.
             Record::Gap(gap) => {

@@ -1,7 +1,8 @@
 //! The records that agents write into their rings.
 //!
-//! Times are nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share; the launcher
-//! turns them into wall-clock times. Numbers are little-endian. A new kind of record gets a new
+//! The universal engine writes what it saw (connections and messages), with times in nanoseconds
+//! of CLOCK_MONOTONIC, which all processes of a machine share. The Python engine writes finished
+//! telemetry as OTLP protobuf, with times since 1970. Numbers are little-endian. A new kind of record gets a new
 //! number; readers skip kinds that they do not know.
 
 use crate::bytes::{Reader, Writer};
@@ -33,10 +34,26 @@ pub mod kind {
     pub const CLOSE: u16 = 5;
     /// [`super::Gap`].
     pub const GAP: u16 = 6;
+    /// [`super::Record::Resource`].
+    pub const RESOURCE: u16 = 16;
+    /// [`super::Definition`] of a scope.
+    pub const SCOPE: u16 = 17;
+    /// [`super::Scoped`]: a span.
+    pub const SPAN: u16 = 18;
+    /// [`super::Scoped`]: a log record.
+    pub const LOG: u16 = 19;
+    /// [`super::Instrument`].
+    pub const INSTRUMENT: u16 = 20;
+    /// [`super::Definition`] of an attribute set.
+    pub const ATTRIBUTES: u16 = 21;
+    /// [`super::Measurement`].
+    pub const MEASUREMENT: u16 = 22;
+    /// [`super::Notice`].
+    pub const NOTICE: u16 = 23;
 }
 
 /// One record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Record<'a> {
     /// The first record of a ring.
     Hello(Hello<'a>),
@@ -50,6 +67,23 @@ pub enum Record<'a> {
     Close(Close),
     /// Records were dropped between the one before and the one after this.
     Gap(Gap),
+    /// An OTLP `Resource` in protobuf: what the process itself says of itself. Its attributes win
+    /// over those that the launcher finds out; a later record replaces an earlier one.
+    Resource(&'a [u8]),
+    /// A scope: an OTLP `ScopeSpans` in protobuf, with `scope` and `schema_url` alone.
+    Scope(Definition<'a>),
+    /// An OTLP `Span` in protobuf.
+    Span(Scoped<'a>),
+    /// An OTLP `LogRecord` in protobuf.
+    Log(Scoped<'a>),
+    /// An instrument; precedes its first measurement.
+    Instrument(Instrument<'a>),
+    /// A set of attributes: an OTLP `KeyValueList` in protobuf.
+    Attributes(Definition<'a>),
+    /// One measurement.
+    Measurement(Measurement),
+    /// A line for the start report.
+    Notice(Notice<'a>),
 }
 
 /// A process presents itself.
@@ -148,6 +182,126 @@ pub struct Close {
     pub time_ns: u64,
 }
 
+/// Gives a meaning to a number, for the records of this ring that follow. A number that was
+/// defined before gets the new meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition<'a> {
+    /// The number, never 0.
+    pub id: u32,
+    /// What it stands for.
+    pub otlp: &'a [u8],
+}
+
+/// An item of telemetry in its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoped<'a> {
+    /// Number of the scope.
+    pub scope: u32,
+    /// The item in protobuf.
+    pub otlp: &'a [u8],
+}
+
+/// What an instrument measures, and how its measurements add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstrumentKind {
+    /// Measurements are increments, never negative.
+    Counter,
+    /// Measurements are increments of either sign.
+    UpDownCounter,
+    /// Measurements are single values of a distribution.
+    Histogram,
+    /// A measurement is the value from now on.
+    Gauge,
+    /// As `Counter`, but a measurement is the sum since the process started.
+    ObservableCounter,
+    /// As `UpDownCounter`, but a measurement is the sum now.
+    ObservableUpDownCounter,
+    /// As `Gauge`, asked for at intervals.
+    ObservableGauge,
+}
+
+impl InstrumentKind {
+    /// All kinds, at the place that is their number on the wire.
+    pub const ALL: [Self; 7] = [
+        Self::Counter,
+        Self::UpDownCounter,
+        Self::Histogram,
+        Self::Gauge,
+        Self::ObservableCounter,
+        Self::ObservableUpDownCounter,
+        Self::ObservableGauge,
+    ];
+}
+
+/// An instrument and its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instrument<'a> {
+    /// The number, never 0.
+    pub id: u32,
+    /// Number of its scope.
+    pub scope: u32,
+    /// What it measures.
+    pub kind: InstrumentKind,
+    /// An OTLP `Metric` in protobuf: `name`, `description`, `unit`; for a histogram with advised
+    /// bucket boundaries also `histogram`, with one data point that has `explicit_bounds` alone.
+    pub otlp: &'a [u8],
+}
+
+/// A measured value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Double(f64),
+}
+
+/// The span in which something was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanReference {
+    /// Its trace.
+    pub trace_id: [u8; 16],
+    /// Itself.
+    pub span_id: [u8; 8],
+    /// Whether it was sampled.
+    pub is_sampled: bool,
+}
+
+/// One measurement of an instrument.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// Number of the instrument.
+    pub instrument: u32,
+    /// Number of the attribute set; 0 is the empty one.
+    pub attributes: u32,
+    /// Nanoseconds since 1970.
+    pub time_unix_ns: u64,
+    /// The value.
+    pub value: Number,
+    /// The current span.
+    pub span: Option<SpanReference>,
+}
+
+/// What the start report says of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// It is instrumented.
+    Instrumented,
+    /// It is there and left alone, for the reason in the text.
+    LeftAlone,
+    /// Something is wrong with the app's environment or with the engine; the text says what.
+    Problem,
+}
+
+/// A line of the start report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice<'a> {
+    /// What it is.
+    pub kind: NoticeKind,
+    /// `name`, `version` and `reason` in UTF-8, each ended by a zero byte; any may be empty.
+    pub text: &'a [u8],
+}
+
 /// Records were dropped: what was under way can no longer be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
@@ -210,6 +364,40 @@ impl<'a> Record<'a> {
                 fixed.u64(gap.time_ns);
                 (kind::GAP, fixed, &[])
             }
+            Self::Resource(otlp) => (kind::RESOURCE, fixed, otlp),
+            Self::Scope(definition) => {
+                fixed.u32(definition.id);
+                (kind::SCOPE, fixed, definition.otlp)
+            }
+            Self::Span(item) => {
+                fixed.u32(item.scope);
+                (kind::SPAN, fixed, item.otlp)
+            }
+            Self::Log(item) => {
+                fixed.u32(item.scope);
+                (kind::LOG, fixed, item.otlp)
+            }
+            Self::Instrument(instrument) => {
+                let kind = InstrumentKind::ALL.iter().position(|kind| *kind == instrument.kind);
+                fixed.u32(instrument.id).u32(instrument.scope).u8(kind.unwrap_or(0) as u8);
+                (kind::INSTRUMENT, fixed, instrument.otlp)
+            }
+            Self::Attributes(definition) => {
+                fixed.u32(definition.id);
+                (kind::ATTRIBUTES, fixed, definition.otlp)
+            }
+            Self::Measurement(measurement) => {
+                put_measurement(&mut fixed, &measurement);
+                (kind::MEASUREMENT, fixed, &[])
+            }
+            Self::Notice(notice) => {
+                fixed.u8(match notice.kind {
+                    NoticeKind::Instrumented => 0,
+                    NoticeKind::LeftAlone => 1,
+                    NoticeKind::Problem => 2,
+                });
+                (kind::NOTICE, fixed, notice.text)
+            }
         }
     }
 
@@ -267,10 +455,86 @@ impl<'a> Record<'a> {
             }
             kind::CLOSE => Self::Close(Close { connection: reader.u64()?, time_ns: reader.u64()? }),
             kind::GAP => Self::Gap(Gap { time_ns: reader.u64()? }),
+            kind::RESOURCE => Self::Resource(reader.0),
+            kind::SCOPE => Self::Scope(definition(&mut reader)?),
+            kind::SPAN => Self::Span(scoped(&mut reader)?),
+            kind::LOG => Self::Log(scoped(&mut reader)?),
+            kind::INSTRUMENT => Self::Instrument(Instrument {
+                id: reader.u32()?,
+                scope: reader.u32()?,
+                kind: *InstrumentKind::ALL.get(usize::from(reader.u8()?))?,
+                otlp: reader.0,
+            }),
+            kind::ATTRIBUTES => Self::Attributes(definition(&mut reader)?),
+            kind::MEASUREMENT => Self::Measurement(take_measurement(&mut reader)?),
+            kind::NOTICE => {
+                let kind = match reader.u8()? {
+                    0 => NoticeKind::Instrumented,
+                    1 => NoticeKind::LeftAlone,
+                    2 => NoticeKind::Problem,
+                    _ => return None,
+                };
+                Self::Notice(Notice { kind, text: reader.0 })
+            }
             _ => return None,
         };
         Some(record)
     }
+}
+
+const FLAG_DOUBLE: u8 = 1;
+const FLAG_SPAN: u8 = 2;
+const FLAG_SAMPLED: u8 = 4;
+
+fn put_measurement(fixed: &mut Fixed, measurement: &Measurement) {
+    let (double, bits) = match measurement.value {
+        Number::Int(value) => (0, value.cast_unsigned()),
+        Number::Double(value) => (FLAG_DOUBLE, value.to_bits()),
+    };
+    let span = measurement
+        .span
+        .map_or(0, |span| FLAG_SPAN | if span.is_sampled { FLAG_SAMPLED } else { 0 });
+    fixed
+        .u32(measurement.instrument)
+        .u32(measurement.attributes)
+        .u64(measurement.time_unix_ns)
+        .u64(bits)
+        .u8(double | span);
+    if let Some(span) = measurement.span {
+        fixed.put(&span.trace_id).put(&span.span_id);
+    }
+}
+
+fn take_measurement(reader: &mut Reader<'_>) -> Option<Measurement> {
+    let instrument = reader.u32()?;
+    let attributes = reader.u32()?;
+    let time_unix_ns = reader.u64()?;
+    let bits = reader.u64()?;
+    let flags = reader.u8()?;
+    let value = if flags & FLAG_DOUBLE != 0 {
+        Number::Double(f64::from_bits(bits))
+    } else {
+        Number::Int(bits.cast_signed())
+    };
+    let span = if flags & FLAG_SPAN != 0 {
+        Some(SpanReference {
+            trace_id: reader.array()?,
+            span_id: reader.array()?,
+            is_sampled: flags & FLAG_SAMPLED != 0,
+        })
+    } else {
+        None
+    };
+    Some(Measurement { instrument, attributes, time_unix_ns, value, span })
+}
+
+fn definition<'a>(reader: &mut Reader<'a>) -> Option<Definition<'a>> {
+    let id = reader.u32().filter(|id| *id != 0)?;
+    Some(Definition { id, otlp: reader.0 })
+}
+
+fn scoped<'a>(reader: &mut Reader<'a>) -> Option<Scoped<'a>> {
+    Some(Scoped { scope: reader.u32()?, otlp: reader.0 })
 }
 
 fn half_flag(half: Half) -> u8 {

@@ -24,8 +24,8 @@ pub const FRAME_ALIGN: u64 = 8;
 pub const FRAME_MARK: u16 = 0xCAFE;
 
 /// The largest frame, header included. Longer ones are dropped by the writer and refused by the
-/// reader.
-pub const FRAME_LIMIT_BYTES: usize = 16 << 10;
+/// reader. A span with a long SQL statement and several stack traces fits.
+pub const FRAME_LIMIT_BYTES: usize = 512 << 10;
 
 /// The kind of the frame that leaves out the rest of a lap: a header alone, whose length reaches
 /// to the end of the ring. Not for callers.
