@@ -1,0 +1,1 @@
+"""One module for each library: `instrument(module)` hooks it, `uninstrument()` undoes that."""

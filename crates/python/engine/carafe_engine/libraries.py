@@ -1,0 +1,161 @@
+"""The libraries that the engine knows, and which of them it instruments here."""
+
+import os
+import sys
+
+from carafe_engine import _native
+
+
+class Library:
+    """A library, and how it is instrumented."""
+
+    def __init__(self, name, shim, modules, distribution=None, versions=None):
+        # The name that OTEL_PYTHON_DISABLED_INSTRUMENTATIONS and the start report use.
+        self.name = name
+        # The module of carafe_engine.instrument with `instrument(module)` and `uninstrument()`.
+        self.shim = shim
+        # Modules whose import calls `instrument`.
+        self.modules = modules
+        # Where the version is looked up; None for the standard library.
+        self.distribution = distribution
+        # Lowest version that is known, and the first that is not known any more.
+        self.versions = versions
+        # Whether the shim is in place, and whether it may be.
+        self.is_active = False
+        self.is_allowed = True
+
+
+LIBRARIES = (
+    Library("flask", "flask", ("flask.app",), "flask", ("2.0", "4")),
+)
+
+# Names by which the official agent calls what one of ours does.
+_BY_NAME = {}
+
+
+def watch(hooks):
+    """Waits for the libraries to be imported."""
+    disabled = {
+        name.strip().lower()
+        for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    }
+    for library in LIBRARIES:
+        _BY_NAME[library.name] = library
+        if "*" in disabled or library.name in disabled:
+            library.is_allowed = False
+        for module in library.modules:
+            hooks.when_imported(module, _instrumenter(library))
+
+
+def step_back(name, reason):
+    """Takes the shim of a library away: something else instruments it. Returns whether there
+    was or would have been one."""
+    library = _BY_NAME.get(name)
+    if library is None or not library.is_allowed:
+        return False
+    library.is_allowed = False
+    if library.is_active:
+        library.is_active = False
+        _shim(library).uninstrument()
+    _native.notice(1, library.name, "", reason)
+    return True
+
+
+def _instrumenter(library):
+    def instrument(module):
+        version = _version_of(library, module)
+        if not library.is_allowed:
+            if not library.is_active:
+                reason = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it"
+                _native.notice(1, library.name, version or "", reason)
+            return
+        reason = _unknown_version(library, version)
+        if reason is not None:
+            _native.notice(1, library.name, version or "", reason)
+            return
+        _shim(library).instrument(module)
+        if not library.is_active:
+            library.is_active = True
+            _native.notice(0, library.name, version or "", "")
+
+    return instrument
+
+
+def _shim(library):
+    name = "carafe_engine.instrument." + library.shim
+    module = sys.modules.get(name)
+    if module is None:
+        __import__(name)
+        module = sys.modules[name]
+    return module
+
+
+def _unknown_version(library, version):
+    """Why this version is left alone; None where it is known."""
+    if library.versions is None:
+        return None
+    lowest, beyond = library.versions
+    if version is None:
+        return None
+    if _numbers(version) < _numbers(lowest):
+        return "it is older than %s" % lowest
+    if _numbers(version) >= _numbers(beyond):
+        return "version %s and newer are not known yet" % beyond
+    return None
+
+
+def _numbers(version):
+    numbers = []
+    for part in version.split("."):
+        digits = ""
+        for character in part:
+            if not character.isdigit():
+                break
+            digits += character
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
+# Directory -> distribution name -> version.
+_installed = {}
+
+
+def _version_of(library, module):
+    """The version in the name of the metadata directory beside the package: importing
+    importlib.metadata would cost more than all the rest of the start."""
+    if library.distribution is None:
+        return None
+    top = sys.modules.get(module.__name__.partition(".")[0], module)
+    file = getattr(top, "__file__", None)
+    if file is None:
+        return getattr(top, "__version__", None)
+    directory = os.path.dirname(file)
+    if os.path.basename(file).startswith("__init__."):
+        directory = os.path.dirname(directory)
+    versions = _installed.get(directory)
+    if versions is None:
+        versions = _installed[directory] = _scan(directory)
+    wanted = library.distribution.replace("-", "_").lower()
+    version = versions.get(wanted)
+    return version if version is not None else _declared(top)
+
+
+def _declared(module):
+    version = module.__dict__.get("__version__")
+    return version if isinstance(version, str) else None
+
+
+def _scan(directory):
+    versions = {}
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return versions
+    for name in names:
+        stem, _, kind = name.rpartition(".")
+        if kind in ("dist-info", "egg-info"):
+            distribution, _, version = stem.partition("-")
+            versions[distribution.replace("-", "_").lower()] = version.partition("-")[0]
+    return versions

@@ -1,0 +1,41 @@
+//! The Python engine: built-in instrumentation and an OpenTelemetry SDK inside the app's
+//! interpreter. It writes finished telemetry into the process' ring; the launcher does the rest.
+//!
+//! Everything here runs with the interpreter's lock held, which is the engine's only lock: it
+//! starts no thread and waits for nobody. The Python half is in `engine/`.
+
+mod attributes;
+mod capi;
+mod context;
+mod current;
+mod engine;
+mod environment;
+mod gil;
+mod ids;
+mod limits;
+mod logs;
+mod metrics;
+mod otlp;
+mod propagation;
+mod provider;
+mod sampling;
+mod scope;
+mod span;
+mod span_otlp;
+mod tracer;
+
+use pyo3::prelude::*;
+
+/// The native module of `carafe_engine`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    engine::register(module)?;
+    context::register(module)?;
+    provider::register(module)?;
+    tracer::register(module)?;
+    span::register(module)?;
+    metrics::register(module)?;
+    logs::register(module)?;
+    propagation::register(module)
+}

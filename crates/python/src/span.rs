@@ -1,0 +1,640 @@
+//! Spans.
+
+use crate::attributes::{Attributes, Bounds, Value, log, prepare};
+use crate::current::{Parent, SAMPLED, TraceState, api, parent_of_context, span_context};
+use crate::engine;
+use crate::gil::GilCell;
+use crate::ids::hex;
+use crate::limits::Limits;
+use crate::provider::Provider;
+use crate::scope::Scope;
+use crate::tracer::{Beginning, given_ns};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+use std::sync::Arc;
+
+/// The logger of the official SDK's spans.
+const LOGGER: &str = "opentelemetry.sdk.trace";
+
+/// What is decided of a span before it exists.
+pub(crate) struct SpanStart {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    /// W3C trace flags.
+    pub(crate) flags: u8,
+    pub(crate) trace_state: TraceState,
+    pub(crate) is_recording: bool,
+    pub(crate) provider: Py<Provider>,
+    pub(crate) scope: Arc<Scope>,
+}
+
+/// A span: the API's methods, and the SDK's for reading.
+#[pyclass(frozen, weakref, module = "opentelemetry.sdk.trace", name = "_Span")]
+pub(crate) struct Span {
+    pub(crate) start: SpanStart,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) kind: u8,
+    pub(crate) start_ns: u64,
+    record_exception: bool,
+    set_status_on_exception: bool,
+    pub(crate) data: GilCell<Data>,
+    /// The API's object for the span's ids, made when first asked for.
+    context: PyOnceLock<Py<PyAny>>,
+}
+
+/// What changes until the end.
+pub(crate) struct Data {
+    pub(crate) name: Py<PyAny>,
+    pub(crate) attributes: Attributes,
+    pub(crate) events: Vec<Event>,
+    pub(crate) dropped_events: u32,
+    pub(crate) links: Vec<Link>,
+    pub(crate) dropped_links: u32,
+    pub(crate) status: Status,
+    /// 0 until the end.
+    pub(crate) end_ns: u64,
+}
+
+/// A status code as OTLP and the API number it, and its description.
+#[derive(Default)]
+pub(crate) struct Status {
+    pub(crate) code: u8,
+    pub(crate) description: Option<Py<PyAny>>,
+}
+
+/// The API's status codes.
+pub(crate) mod status {
+    pub(crate) const UNSET: u8 = 0;
+    pub(crate) const OK: u8 = 1;
+    pub(crate) const ERROR: u8 = 2;
+}
+
+/// Something that happened at one time.
+pub(crate) struct Event {
+    pub(crate) name: Py<PyAny>,
+    pub(crate) time_ns: u64,
+    pub(crate) attributes: Attributes,
+}
+
+/// Another span that this one has to do with.
+pub(crate) struct Link {
+    pub(crate) target: Parent,
+    pub(crate) attributes: Attributes,
+    object: Option<Py<PyAny>>,
+}
+
+/// What bounds a span's own attributes.
+#[inline]
+pub(crate) fn bounds(limits: &Limits) -> Bounds {
+    Bounds { count: limits.attributes, length: limits.span_attribute_length }
+}
+
+impl Link {
+    /// The API's links; those to nowhere without attributes are left out.
+    pub(crate) fn all(links: &Bound<'_, PyAny>, limits: &Limits) -> PyResult<Vec<Self>> {
+        let mut all = Vec::new();
+        for link in links.try_iter()? {
+            all.extend(Self::from_object(&link?, limits)?);
+        }
+        Ok(all)
+    }
+
+    fn from_object(object: &Bound<'_, PyAny>, limits: &Limits) -> PyResult<Option<Self>> {
+        let py = object.py();
+        let context = object.getattr(intern!(py, "context"))?;
+        let attributes = object.getattr(intern!(py, "attributes"))?;
+        let mut own = Attributes::default();
+        if attributes.is_truthy()? {
+            let bounds = Bounds { count: limits.link_attributes, length: limits.attribute_length };
+            own.extend(&attributes, bounds)?;
+        }
+        let target = match parent_of_context(&context)? {
+            Some(mut target) => {
+                // As text: encoding must run no Python code.
+                target.trace_state = match target.trace_state.to_header(py)? {
+                    text if text.is_empty() => TraceState::Empty,
+                    text => TraceState::Raw(Arc::from(text)),
+                };
+                target
+            }
+            // The specification keeps such links for what else they say.
+            None if own.len() > 0 => Parent {
+                trace_id: [0; 16],
+                span_id: [0; 8],
+                flags: 0,
+                is_remote: false,
+                trace_state: TraceState::Empty,
+            },
+            None => return Ok(None),
+        };
+        Ok(Some(Self { target, attributes: own, object: Some(object.clone().unbind()) }))
+    }
+
+    /// The API's object.
+    pub(crate) fn to_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.object {
+            Some(object) => Ok(object.bind(py).clone()),
+            None => api(py)?
+                .getattr("Link")?
+                .call1((span_context(py, &self.target)?, self.attributes.to_dict(py)?)),
+        }
+    }
+}
+
+impl Span {
+    pub(crate) fn new(start: SpanStart, beginning: Beginning<'_>) -> Self {
+        Self {
+            start,
+            parent: beginning.parent,
+            kind: beginning.kind,
+            start_ns: beginning.start_ns.unwrap_or_else(engine::unix_ns),
+            record_exception: beginning.record_exception,
+            set_status_on_exception: beginning.set_status_on_exception,
+            data: GilCell::new(Data {
+                name: beginning.name.unbind(),
+                attributes: beginning.attributes,
+                events: Vec::new(),
+                dropped_events: 0,
+                links: beginning.links,
+                dropped_links: 0,
+                status: Status::default(),
+                end_ns: 0,
+            }),
+            context: PyOnceLock::new(),
+        }
+    }
+
+    /// Itself as the parent of others.
+    #[inline]
+    pub(crate) fn as_parent(&self) -> Parent {
+        Parent {
+            trace_id: self.start.trace_id,
+            span_id: self.start.span_id,
+            flags: self.start.flags,
+            is_remote: false,
+            trace_state: self.start.trace_state.clone(),
+        }
+    }
+
+    /// Whether it records, ended or not.
+    #[inline]
+    pub(crate) fn is_recording(&self) -> bool {
+        self.start.is_recording
+    }
+
+    /// Changes a span that records and has not ended; says so in the app's log where it has.
+    #[inline]
+    fn change(&self, py: Python<'_>, what: &str, change: impl FnOnce(&mut Data)) -> PyResult<()> {
+        if !self.start.is_recording {
+            return Ok(());
+        }
+        let is_ended = match self.data.open(py) {
+            Some(mut data) if data.end_ns == 0 => {
+                change(&mut data);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        };
+        if is_ended { log(py, LOGGER, what, ()) } else { Ok(()) }
+    }
+
+    fn limits(&self, py: Python<'_>) -> Limits {
+        self.start.provider.get().limits(py)
+    }
+
+    /// Sets an attribute that was computed here.
+    #[inline]
+    pub(crate) fn put(&self, py: Python<'_>, key: &'static str, value: Value) {
+        let bounds = bounds(&self.limits(py));
+        if self.start.is_recording
+            && let Some(mut data) = self.data.open(py)
+            && data.end_ns == 0
+        {
+            data.attributes.put(py, key, value, bounds);
+        }
+    }
+
+    /// Sets the status, as the API's rules allow: OK stays, and nothing goes back to unset.
+    pub(crate) fn put_status(
+        &self,
+        py: Python<'_>,
+        code: u8,
+        description: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        self.change(py, "Calling set_status() on an ended span.", |data| {
+            if data.status.code != status::OK && code != status::UNSET {
+                let description = description.filter(|_| code == status::ERROR);
+                data.status = Status { code, description };
+            }
+        })
+    }
+
+    /// An exception that leaves the span's block.
+    pub(crate) fn note_exception(
+        slf: &Bound<'_, Self>,
+        exception: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (py, span) = (slf.py(), slf.get());
+        if !span.start.is_recording {
+            return Ok(());
+        }
+        if span.record_exception {
+            Self::record_exception(slf, exception, None, None, false)?;
+        }
+        if span.set_status_on_exception {
+            let class = exception.get_type().name()?;
+            let text = format!("{class}: {}", exception.str()?);
+            let description = PyString::new(py, &text).into_any().unbind();
+            span.put_status(py, status::ERROR, Some(description))?;
+        }
+        Ok(())
+    }
+
+    fn push_event(&self, py: Python<'_>, event: Event) -> PyResult<()> {
+        let limit = self.limits(py).events;
+        self.change(py, "Tried calling add_event on an ended span.", |data| {
+            push_bounded(&mut data.events, event, limit, &mut data.dropped_events);
+        })
+    }
+}
+
+/// Appends; at the limit the oldest goes and is counted.
+fn push_bounded<T>(list: &mut Vec<T>, item: T, limit: Option<usize>, dropped: &mut u32) {
+    if limit == Some(0) {
+        *dropped += 1;
+        return;
+    }
+    if limit.is_some_and(|limit| list.len() >= limit) {
+        list.remove(0);
+        *dropped += 1;
+    }
+    list.push(item);
+}
+
+#[pymethods]
+impl Span {
+    /// The API's object with the span's ids.
+    fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let context = self
+            .context
+            .get_or_try_init(py, || span_context(py, &self.as_parent()).map(Bound::unbind))?;
+        Ok(context.bind(py).clone())
+    }
+
+    /// Whether it records and has not ended.
+    #[pyo3(name = "is_recording")]
+    fn is_recording_now(&self, py: Python<'_>) -> bool {
+        self.start.is_recording && self.data.open(py).is_none_or(|data| data.end_ns == 0)
+    }
+
+    /// Sets an attribute.
+    fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = key.py();
+        if !self.start.is_recording {
+            return Ok(());
+        }
+        let bounds = bounds(&self.limits(py));
+        let Some((key, value)) = prepare(key, value, bounds)? else { return Ok(()) };
+        self.change(py, "Setting attribute on ended span.", |data| {
+            data.attributes.insert(py, key, value, bounds);
+        })
+    }
+
+    /// Sets all attributes of a mapping.
+    fn set_attributes(&self, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = attributes.py();
+        if !self.start.is_recording {
+            return Ok(());
+        }
+        let bounds = bounds(&self.limits(py));
+        let mut own = Attributes::default();
+        own.extend(attributes, bounds)?;
+        self.change(py, "Setting attribute on ended span.", |data| {
+            data.attributes.append(py, own, bounds);
+        })
+    }
+
+    /// Adds an event; `timestamp` in nanoseconds since 1970.
+    #[pyo3(signature = (name, attributes=None, timestamp=None))]
+    fn add_event(
+        &self,
+        name: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = name.py();
+        let limits = self.limits(py);
+        let bounds = Bounds { count: limits.event_attributes, length: limits.attribute_length };
+        let mut own = Attributes::default();
+        if let Some(attributes) = attributes {
+            own.extend(attributes, bounds)?;
+        }
+        let time_ns = given_ns(timestamp)?.unwrap_or_else(engine::unix_ns);
+        self.push_event(py, Event { name: name.clone().unbind(), time_ns, attributes: own })
+    }
+
+    /// Adds a link to the span of an API context.
+    #[pyo3(signature = (context, attributes=None))]
+    fn add_link(
+        &self,
+        context: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = context.py();
+        if context.is_none() {
+            return Ok(());
+        }
+        let limits = self.limits(py);
+        let object = api(py)?.getattr("Link")?.call1((context, attributes))?;
+        let Some(link) = Link::from_object(&object, &limits)? else { return Ok(()) };
+        self.change(py, "Tried calling add_link on an ended span.", |data| {
+            push_bounded(&mut data.links, link, limits.links, &mut data.dropped_links);
+        })
+    }
+
+    /// Gives it another name.
+    fn update_name(&self, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = name.py();
+        let name = name.clone().unbind();
+        self.change(py, "Calling update_name() on an ended span.", |data| data.name = name)
+    }
+
+    /// Sets the status: the API's `Status`, or a code and a description.
+    #[pyo3(signature = (status, description=None))]
+    fn set_status(
+        &self,
+        status: &Bound<'_, PyAny>,
+        description: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = status.py();
+        if let Ok(code) = status.getattr(intern!(py, "status_code")) {
+            if let Some(description) = description {
+                log(
+                    py,
+                    LOGGER,
+                    "Description %s ignored. Use either `Status` or `(StatusCode, Description)`",
+                    (description,),
+                )?;
+            }
+            let code: u8 = code.getattr(intern!(py, "value"))?.extract()?;
+            let own = status.getattr(intern!(py, "description"))?;
+            return self.put_status(py, code, (!own.is_none()).then(|| own.unbind()));
+        }
+        let code: u8 = match status.getattr(intern!(py, "value")) {
+            Ok(value) => value.extract()?,
+            Err(_) => status.extract()?,
+        };
+        self.put_status(py, code, description.map(Bound::unbind))
+    }
+
+    /// Records an exception as an event.
+    #[pyo3(signature = (exception, attributes=None, timestamp=None, escaped=false))]
+    fn record_exception(
+        slf: &Bound<'_, Self>,
+        exception: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+        escaped: bool,
+    ) -> PyResult<()> {
+        let (py, span) = (slf.py(), slf.get());
+        if !span.start.is_recording {
+            return Ok(());
+        }
+        let limits = span.limits(py);
+        let bounds = Bounds { count: limits.event_attributes, length: limits.attribute_length };
+        let mut own = Attributes::with_capacity(4);
+        own.extend(exception_attributes(exception, escaped)?.as_any(), bounds)?;
+        if let Some(attributes) = attributes {
+            own.extend(attributes, bounds)?;
+        }
+        let time_ns = given_ns(timestamp)?.unwrap_or_else(engine::unix_ns);
+        let name = intern!(py, "exception").clone().into_any().unbind();
+        span.push_event(py, Event { name, time_ns, attributes: own })
+    }
+
+    /// Ends it; `end_time` in nanoseconds since 1970.
+    #[pyo3(signature = (end_time=None))]
+    pub(crate) fn end(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (py, span) = (slf.py(), slf.get());
+        if !span.start.is_recording {
+            return Ok(());
+        }
+        let end_ns = given_ns(end_time)?.unwrap_or_else(engine::unix_ns);
+        let processor = span.start.provider.get().processor(py);
+        if let Some(processor) = &processor
+            && span.is_recording_now(py)
+        {
+            processor.call_method1(intern!(py, "_on_ending"), (slf,))?;
+        }
+        let mut is_first = false;
+        span.change(py, "Calling end() on an ended span.", |data| {
+            data.end_ns = end_ns.max(1);
+            is_first = true;
+        })?;
+        if !is_first {
+            return Ok(());
+        }
+        if span.start.provider.get().to_ring && span.start.flags & SAMPLED != 0 {
+            span.write(py);
+        }
+        if let Some(processor) = processor {
+            processor.call_method1(intern!(py, "on_end"), (slf,))?;
+        }
+        Ok(())
+    }
+
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
+        slf
+    }
+
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        exception_type: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if !exception_type.is_none() && slf.get().is_recording_now(slf.py()) {
+            Self::note_exception(slf, exception)?;
+        }
+        Self::end(slf, None)
+    }
+
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.data.open(py).map(|data| data.name.bind(py).clone())
+    }
+
+    #[getter]
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.get_span_context(py)
+    }
+
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        api(py)?.getattr(intern!(py, "SpanKind"))?.call1((self.kind,))
+    }
+
+    #[getter]
+    fn parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.parent.as_ref().map(|parent| span_context(py, parent)).transpose()
+    }
+
+    #[getter]
+    fn start_time(&self) -> u64 {
+        self.start_ns
+    }
+
+    #[getter]
+    fn end_time(&self, py: Python<'_>) -> Option<u64> {
+        self.data.open(py).map(|data| data.end_ns).filter(|end_ns| *end_ns != 0)
+    }
+
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (code, description) = match self.data.open(py) {
+            Some(data) => (
+                data.status.code,
+                data.status.description.as_ref().map(|text| text.bind(py).clone()),
+            ),
+            None => (status::UNSET, None),
+        };
+        let api = api(py)?;
+        let code = api.getattr(intern!(py, "StatusCode"))?.call1((code,))?;
+        api.getattr(intern!(py, "Status"))?.call1((code, description))
+    }
+
+    #[getter]
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = match self.data.open(py) {
+            Some(data) => data.attributes.to_dict(py)?,
+            None => PyDict::new(py),
+        };
+        read_only(&dict)
+    }
+
+    #[getter]
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let events: Vec<_> = match self.data.open(py) {
+            Some(data) => data
+                .events
+                .iter()
+                .map(|event| {
+                    let name = event.name.bind(py).clone();
+                    Ok((name, event.attributes.to_dict(py)?, event.time_ns))
+                })
+                .collect::<PyResult<_>>()?,
+            None => Vec::new(),
+        };
+        let class = py.import("opentelemetry.sdk.trace")?.getattr("Event")?;
+        events.into_iter().map(|event| class.call1(event)).collect()
+    }
+
+    #[getter]
+    fn links<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let links = self.data.open(py).map(|data| {
+            data.links.iter().map(|link| link.to_object(py)).collect::<PyResult<Vec<_>>>()
+        });
+        links.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    #[getter]
+    fn dropped_attributes(&self, py: Python<'_>) -> u32 {
+        self.data.open(py).map_or(0, |data| data.attributes.dropped)
+    }
+
+    #[getter]
+    fn dropped_events(&self, py: Python<'_>) -> u32 {
+        self.data.open(py).map_or(0, |data| data.dropped_events)
+    }
+
+    #[getter]
+    fn dropped_links(&self, py: Python<'_>) -> u32 {
+        self.data.open(py).map_or(0, |data| data.dropped_links)
+    }
+
+    #[getter]
+    fn resource<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.start.provider.get().resource(py)
+    }
+
+    #[getter]
+    fn instrumentation_scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.start.scope.to_object(py)
+    }
+
+    /// The trace's id, 32 hexadecimal digits.
+    #[getter]
+    fn trace_id_hex(&self) -> String {
+        hex(&self.start.trace_id)
+    }
+
+    /// The span's id, 16 hexadecimal digits.
+    #[getter]
+    fn span_id_hex(&self) -> String {
+        hex(&self.start.span_id)
+    }
+
+    /// The parent's id, 16 hexadecimal digits; `None` for a root.
+    #[getter]
+    fn parent_id_hex(&self) -> Option<String> {
+        self.parent.as_ref().map(|parent| hex(&parent.span_id))
+    }
+
+    /// Whether it is exported.
+    #[getter]
+    fn is_sampled(&self) -> bool {
+        self.start.flags & SAMPLED != 0
+    }
+
+    /// The console exporter's text.
+    #[pyo3(signature = (indent=Some(4)))]
+    fn to_json<'py>(slf: &Bound<'py, Self>, indent: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+        let class = slf.py().import("opentelemetry.sdk.trace")?.getattr("ReadableSpan")?;
+        class.call_method1("to_json", (slf, indent))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let name = self.data.open(py).map(|data| data.name.bind(py).to_string());
+        let name = name.unwrap_or_default();
+        let (trace_id, span_id) = (hex(&self.start.trace_id), hex(&self.start.span_id));
+        format!("_Span(name=\"{name}\", trace_id=0x{trace_id}, span_id=0x{span_id})")
+    }
+}
+
+fn read_only<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    let py = dict.py();
+    py.import(intern!(py, "types"))?.getattr(intern!(py, "MappingProxyType"))?.call1((dict,))
+}
+
+/// The attributes of the event of an exception, as the semantic conventions name them.
+pub(crate) fn exception_attributes<'py>(
+    exception: &Bound<'py, PyAny>,
+    escaped: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = exception.py();
+    let class = exception.get_type();
+    let qualified = class.qualname()?;
+    let name = match class.module().ok().filter(|module| module != "builtins") {
+        Some(module) => format!("{module}.{qualified}"),
+        None => qualified.to_string(),
+    };
+    let traceback = py.import(intern!(py, "traceback"))?;
+    let lines = traceback.call_method1(
+        intern!(py, "format_exception"),
+        (&class, exception, exception.getattr(intern!(py, "__traceback__"))?),
+    )?;
+    let attributes = PyDict::new(py);
+    attributes.set_item("exception.type", name)?;
+    attributes.set_item("exception.message", exception.str()?)?;
+    attributes
+        .set_item("exception.stacktrace", PyString::new(py, "").call_method1("join", (lines,))?)?;
+    attributes.set_item("exception.escaped", if escaped { "True" } else { "False" })?;
+    Ok(attributes)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Span>()
+}
