@@ -42,6 +42,13 @@ pub(crate) struct Bounds {
     pub(crate) length: Option<usize>,
 }
 
+impl Bounds {
+    #[inline]
+    fn is_reached(self, count: usize) -> bool {
+        self.count.is_some_and(|limit| count >= limit)
+    }
+}
+
 impl Key {
     #[inline]
     fn is(&self, py: Python<'_>, other: &Key) -> bool {
@@ -136,8 +143,16 @@ impl Attributes {
     pub(crate) fn extend(&mut self, mapping: &Bound<'_, PyAny>, bounds: Bounds) -> PyResult<()> {
         if let Ok(dict) = mapping.cast_exact::<PyDict>() {
             self.entries.reserve(dict.len());
+            let is_fresh = self.entries.is_empty();
             for (key, value) in dict.iter() {
-                self.set(&key, &value, bounds)?;
+                match prepare(&key, &value, bounds)? {
+                    // A dictionary has every key once.
+                    Some(entry) if is_fresh && !bounds.is_reached(self.entries.len()) => {
+                        self.entries.push(entry);
+                    }
+                    Some((key, value)) => self.insert(mapping.py(), key, value, bounds),
+                    None => {}
+                }
             }
             return Ok(());
         }
@@ -159,7 +174,7 @@ impl Attributes {
             entry.1 = value;
             return;
         }
-        if bounds.count.is_some_and(|limit| self.entries.len() >= limit) {
+        if bounds.is_reached(self.entries.len()) {
             self.entries.remove(0);
             self.dropped += 1;
         }
