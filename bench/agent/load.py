@@ -19,10 +19,12 @@ class Load:
     p99_us: float
 
 
-def load(port: int, connections: int, seconds: int, nice: int | None) -> Load:
-    """GET / over keep-alive connections, each asking again as soon as it is answered."""
+def load(
+    port: int, connections: int, seconds: int, nice: int | None, path: str = "/"
+) -> Load:
+    """GETs of `path` over keep-alive connections, each asking again as soon as it is answered."""
     command = ["taskset", "-c", LOAD_CORE, "wrk", "--latency", "-t1", f"-c{connections}"]
-    command += [f"-d{seconds}s", f"http://127.0.0.1:{port}/"]
+    command += [f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
     wrk = start(command, nice, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, _ = wrk.communicate()
     if wrk.returncode != 0 or "Non-2xx" in output or "Socket errors" in output:

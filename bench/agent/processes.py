@@ -35,9 +35,8 @@ class App:
 def start(command: list[str], nice: int | None, **streams: object) -> subprocess.Popen[str]:
     """Starts a command in a session of its own. Linux shares the processor between sessions
     first (autogroup), so load, A and B each get a share that does not depend on the others."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
-    )
+    streams.setdefault("stdin", subprocess.DEVNULL)
+    process = subprocess.Popen(command, text=True, start_new_session=True, **streams)
     if nice is not None:
         Path(f"/proc/{process.pid}/autogroup").write_text(str(nice))
     return process
