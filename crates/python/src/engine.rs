@@ -7,7 +7,7 @@ use crate::ids::Ids;
 use crate::otlp::Writer;
 use carafe_wire::doorbell;
 use carafe_wire::record::{Hello, Notice, NoticeKind, Record};
-use carafe_wire::ring::Producer;
+use carafe_wire::ring::{FRAME_LIMIT_BYTES, Producer};
 use carafe_wire::shm::{MappedDoorbell, MappedRing};
 use carafe_wire::{DOORBELL_FILE, RING_CAPACITY_BYTES, RING_DIR_VARIABLE, RING_SUFFIX};
 use pyo3::prelude::*;
@@ -20,6 +20,15 @@ const ENGINE_SUFFIX: &str = "-python";
 
 /// Notices that one process may send; a loop that finds ever new libraries must not fill the ring.
 const NOTICE_LIMIT: u32 = 1_000;
+
+/// The longest item that fits into a frame with the record around it.
+const ITEM_LIMIT_BYTES: usize = FRAME_LIMIT_BYTES - 128;
+
+/// What is left of each text of an item that is too long, at first.
+const CUT_TEXT_BYTES: usize = 16 << 10;
+
+/// A buffer that one huge item has blown up is given back.
+const KEPT_BUFFER_BYTES: usize = 64 << 10;
 
 /// Set once the engine has started, cleared where a fault has made it stop.
 static IS_ON: AtomicBool = AtomicBool::new(false);
@@ -160,21 +169,26 @@ pub(crate) fn write(py: Python<'_>, record: &Record<'_>) -> bool {
 }
 
 /// Encodes an item into a buffer that is kept, and writes the record that `record` makes of the
-/// bytes; whether it was written. No Python code may run in `encode`.
+/// bytes; whether it was written. No Python code may run in `encode`. An item that is too long for
+/// the ring is encoded again with its texts cut.
 #[inline]
 pub(crate) fn write_encoded(
     py: Python<'_>,
-    encode: impl FnOnce(&mut Writer<'_>),
+    encode: impl Fn(&mut Writer<'_>),
     record: impl for<'a> FnOnce(&'a [u8]) -> Record<'a>,
 ) -> bool {
-    /// A buffer that one huge item has blown up is given back.
-    const KEPT_BYTES: usize = 64 << 10;
     with(py, |engine| {
         let mut buffer = std::mem::take(&mut engine.buffer);
         buffer.clear();
         encode(&mut Writer::new(&mut buffer));
+        let mut text_limit = CUT_TEXT_BYTES;
+        while buffer.len() > ITEM_LIMIT_BYTES && text_limit > 0 {
+            buffer.clear();
+            encode(&mut Writer::with_text_limit(&mut buffer, text_limit));
+            text_limit /= 16;
+        }
         let is_written = engine.write(&record(&buffer));
-        if buffer.capacity() <= KEPT_BYTES {
+        if buffer.capacity() <= KEPT_BUFFER_BYTES {
             engine.buffer = buffer;
         }
         is_written

@@ -18,13 +18,20 @@ const FIXED32: u64 = 5;
 /// Appends fields to a buffer.
 pub(crate) struct Writer<'a> {
     buffer: &'a mut Vec<u8>,
+    /// Bytes that a text or byte string may have; longer ones are cut.
+    text_limit: usize,
 }
 
 impl<'a> Writer<'a> {
     /// Appends to `buffer`.
     #[inline]
     pub(crate) fn new(buffer: &'a mut Vec<u8>) -> Self {
-        Self { buffer }
+        Self { buffer, text_limit: usize::MAX }
+    }
+
+    /// As [`Writer::new`], cutting texts at that many bytes.
+    pub(crate) fn with_text_limit(buffer: &'a mut Vec<u8>, text_limit: usize) -> Self {
+        Self { buffer, text_limit }
     }
 
     #[inline]
@@ -69,6 +76,7 @@ impl<'a> Writer<'a> {
     /// Bytes or a string, also empty ones.
     #[inline]
     pub(crate) fn bytes(&mut self, field: u64, value: &[u8]) {
+        let value = if value.len() > self.text_limit { cut(value, self.text_limit) } else { value };
         self.tag(field, LENGTH);
         self.varint(value.len() as u64);
         self.buffer.extend_from_slice(value);
@@ -206,6 +214,14 @@ impl<'a> Writer<'a> {
             self.bytes(7, &value.to_vec());
         }
     }
+}
+
+/// The first bytes of a text, up to the start of a character.
+#[cold]
+fn cut(text: &[u8], limit: usize) -> &[u8] {
+    let is_start = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    let end = (limit.saturating_sub(3)..=limit).rev().find(is_start).unwrap_or(limit);
+    text.get(..end).unwrap_or(text)
 }
 
 #[cold]
