@@ -15,6 +15,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("http1", &[]),
     ("preload", &["wire", "http1"]),
+    ("python", &["wire"]),
     ("bundle", &[]),
     ("settings", &[]),
     ("telemetry", &[]),
@@ -29,7 +30,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that run inside an observed process, or on which such crates stand.
-const INSIDE: [&str; 3] = ["wire", "http1", "preload"];
+const INSIDE: [&str; 4] = ["wire", "http1", "preload", "python"];
 
 /// What an app with telemetry code would link.
 const TELEMETRY: [&str; 8] = [
@@ -120,8 +121,10 @@ fn crates_depend_only_in_the_designed_direction() -> Result<()> {
             }
         }
     }
-    // The object is embedded, never linked.
-    ensure!(!graph.reachable("carafe")?.contains("carafe-preload"), "the binary links preload");
+    // The objects are embedded, never linked.
+    for object in ["carafe-preload", "carafe-python"] {
+        ensure!(!graph.reachable("carafe")?.contains(object), "the binary links {object}");
+    }
     let known: BTreeSet<String> =
         DIRECTION.iter().map(|(name, _)| format!("carafe-{name}")).collect();
     for name in graph.names.values().filter(|name| name.starts_with("carafe-")) {
@@ -159,7 +162,7 @@ fn the_todo_app_knows_no_telemetry() -> Result<()> {
 
 #[test]
 fn only_the_named_crates_may_hold_unsafe_code() -> Result<()> {
-    let may = ["wire", "preload", "bundle", "launch"];
+    let may = ["wire", "preload", "python", "bundle", "launch"];
     for entry in fs::read_dir(carafe_e2e::repository().join("crates"))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -179,7 +182,7 @@ fn sources_are_short_finished_and_in_the_new_layout() -> Result<()> {
     for folder in ["crates", "tests", "bench", "fuzz"] {
         let folder = carafe_e2e::repository().join(folder);
         if folder.exists() {
-            rust_files(&folder, &mut files)?;
+            source_files(&folder, &mut files)?;
         }
     }
     ensure!(files.len() > 50, "only {} source files found", files.len());
@@ -202,14 +205,15 @@ fn sources_are_short_finished_and_in_the_new_layout() -> Result<()> {
     Ok(())
 }
 
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Sources in Rust and Python.
+fn source_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             if !path.ends_with("target") && !path.ends_with("node_modules") {
-                rust_files(&path, files)?;
+                source_files(&path, files)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "py") {
             files.push(path);
         }
     }
