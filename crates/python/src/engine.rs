@@ -445,17 +445,23 @@ pub(crate) fn fault(py: Python<'_>, place: &str, error: Option<&Bound<'_, PyAny>
     }
 }
 
-/// Runs work of ours inside the app: an error of it is counted and goes no further.
+/// Runs work of ours inside the app: an error of it is counted and goes no further, a panic also
+/// stops the engine.
 #[inline]
 pub(crate) fn guard<R>(
     py: Python<'_>,
     place: &str,
     work: impl FnOnce() -> PyResult<R>,
 ) -> Option<R> {
-    match work() {
-        Ok(value) => Some(value),
-        Err(error) => {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => {
             fault(py, place, Some(error.value(py)));
+            None
+        }
+        Err(_) => {
+            fault(py, place, None);
+            stop();
             None
         }
     }
