@@ -29,7 +29,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_METRICS_EXEMPLAR_FILTER,
     OTEL_SDK_DISABLED,
 )
-from opentelemetry.sdk.metrics._internal._fork import after_in_child
+from opentelemetry.sdk.util._fork import after_in_child
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.metrics._internal.exemplar import (
     AlwaysOffExemplarFilter,

@@ -18,7 +18,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_METRIC_EXPORT_INTERVAL,
     OTEL_METRIC_EXPORT_TIMEOUT,
 )
-from opentelemetry.sdk.metrics._internal._fork import after_in_child
+from opentelemetry.sdk.util._fork import after_in_child
 from opentelemetry.sdk.metrics._internal.aggregation import (
     Aggregation,
     AggregationTemporality,
