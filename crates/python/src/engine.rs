@@ -424,6 +424,11 @@ fn notice(py: Python<'_>, kind: u8, name: &str, version: &str, reason: &str) {
     });
 }
 
+/// A problem for the start report.
+pub(crate) fn problem(py: Python<'_>, name: &str, reason: &str) {
+    notice(py, 2, name, "", reason);
+}
+
 /// Counts a fault of the engine, and says the first of each place.
 #[pyfunction]
 #[pyo3(signature = (place, error=None))]

@@ -20,6 +20,7 @@ mod propagation;
 mod provider;
 mod sampling;
 mod scope;
+mod server;
 mod span;
 mod span_otlp;
 mod tracer;
@@ -37,5 +38,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     span::register(module)?;
     metrics::register(module)?;
     logs::register(module)?;
-    propagation::register(module)
+    propagation::register(module)?;
+    server::register(module)
 }

@@ -95,6 +95,11 @@ impl Meter {
         Ok(Self { scope: Arc::new(Scope::new(name, version, None, None, py)?) })
     }
 
+    /// A meter of that scope.
+    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+        Self { scope }
+    }
+
     /// An instrument; `bounds` are a histogram's buckets.
     pub(crate) fn make(
         &self,

@@ -55,6 +55,8 @@ pub(crate) struct Data {
     pub(crate) status: Status,
     /// 0 until the end.
     pub(crate) end_ns: u64,
+    /// The scope that has taken the span over from the one that started it.
+    pub(crate) scope: Option<Arc<Scope>>,
 }
 
 /// A status code as OTLP and the API number it, and its description.
@@ -161,6 +163,7 @@ impl Span {
                 dropped_links: 0,
                 status: Status::default(),
                 end_ns: 0,
+                scope: None,
             }),
             context: PyOnceLock::new(),
         }
@@ -199,6 +202,13 @@ impl Span {
             None => false,
         };
         if is_ended { log(py, LOGGER, what, ()) } else { Ok(()) }
+    }
+
+    /// The scope that it is of.
+    #[inline]
+    pub(crate) fn scope(&self, py: Python<'_>) -> Arc<Scope> {
+        let taken = self.data.open(py).and_then(|data| data.scope.clone());
+        taken.unwrap_or_else(|| Arc::clone(&self.start.scope))
     }
 
     fn limits(&self, py: Python<'_>) -> Limits {
@@ -291,7 +301,11 @@ impl Span {
     }
 
     /// Sets an attribute.
-    fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn set_attribute(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = key.py();
         if !self.start.is_recording {
             return Ok(());
@@ -562,7 +576,7 @@ impl Span {
 
     #[getter]
     fn instrumentation_scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.start.scope.to_object(py)
+        self.scope(py).to_object(py)
     }
 
     /// The trace's id, 32 hexadecimal digits.

@@ -17,7 +17,7 @@ impl Span {
     /// Writes a span that has ended into the ring.
     #[inline]
     pub(crate) fn write(&self, py: Python<'_>) {
-        let Some(scope) = self.start.scope.defined(py) else { return };
+        let Some(scope) = self.scope(py).defined(py) else { return };
         // Asked before the data is open: it can run Python code.
         let trace_state = header(py, &self.start.trace_state);
         let Some(data) = self.data.open(py) else { return };

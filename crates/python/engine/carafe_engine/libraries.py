@@ -25,8 +25,19 @@ class Library:
         self.is_allowed = True
 
 
+_WSGI_SERVERS = (
+    "wsgiref.handlers",
+    "wsgiref.simple_server",
+    "werkzeug.serving",
+    "gunicorn.workers.base",
+    "waitress.server",
+    "cheroot.wsgi",
+    "gevent.pywsgi",
+)
+
 LIBRARIES = (
-    Library("flask", "flask", ("flask.app",), "flask", ("2.0", "4")),
+    Library("wsgi", "wsgi", _WSGI_SERVERS),
+    Library("flask", "flask", ("flask.app",), "flask", ("2.0", "3.2")),
 )
 
 # Names by which the official agent calls what one of ours does.

@@ -1,0 +1,66 @@
+"""Flask: the class is instrumented, so every app of it is, and its subclasses'."""
+
+import sys
+
+from carafe_engine import _native
+from carafe_engine.instrument import wsgi
+
+# (owner, name, original) of what `instrument` has replaced.
+_replaced = []
+
+
+def instrument(module):
+    """Instruments `flask.app.Flask` and `flask.ctx.RequestContext`."""
+    _native.yield_universal(1)
+    wsgi.replace(_replaced, module.Flask, "wsgi_app", _wsgi_app)
+    wsgi.replace(_replaced, module.Flask, "handle_exception", _handle_exception)
+    context = sys.modules["flask.ctx"]
+    owner = getattr(context, "RequestContext", None) or context.AppContext
+    wsgi.replace(_replaced, owner, "match_request", _match_request)
+
+
+def uninstrument():
+    """Flask as it was."""
+    wsgi.restore(_replaced)
+
+
+def _wsgi_app(original):
+    begin = _native.begin_flask
+
+    def wsgi_app(self, environ, start_response):
+        request = begin(environ, start_response)
+        if request is None:
+            return original(self, environ, start_response)
+        try:
+            iterable = original(self, environ, request)
+        except BaseException as error:
+            request.fail(error)
+            raise
+        return request.done(iterable)
+
+    return wsgi_app
+
+
+def _match_request(original):
+    routed = _native.routed_by_flask
+
+    def match_request(self):
+        original(self)
+        routed(self.request)
+
+    return match_request
+
+
+def _handle_exception(original):
+    def handle_exception(self, *args):
+        # Older versions of Flask give the exception alone, newer ones a context before it.
+        if not self.should_ignore_error(args[-1]):
+            try:
+                environ = sys.modules["flask.globals"].request.environ
+            except RuntimeError:
+                environ = None
+            if environ is not None:
+                _native.failed_in_flask(environ, args[-1])
+        return original(self, *args)
+
+    return handle_exception
