@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::sampling::Sampler;
 use crate::scope::Scope;
 use crate::tracer::Tracer;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Provider {
     /// Whether sampled spans go into the process' ring. Only the global provider's do.
     pub(crate) to_ring: bool,
+    /// Whether it is the one of the built-in instrumentation and of the app's API calls.
+    is_global: bool,
     state: GilCell<State>,
 }
 
@@ -45,6 +48,7 @@ impl Provider {
         let environment = engine::environment(py);
         Self {
             to_ring: to_ring && environment.signals.traces,
+            is_global: false,
             state: GilCell::new(State {
                 sampler: SamplerChoice::Native(environment.sampler.unwrap_or_default()),
                 id_generator: None,
@@ -58,7 +62,9 @@ impl Provider {
     /// The provider of the built-in instrumentation and of the app's API calls.
     pub(crate) fn global(py: Python<'_>) -> PyResult<&Py<Self>> {
         static GLOBAL: PyOnceLock<Py<Provider>> = PyOnceLock::new();
-        GLOBAL.get_or_try_init(py, || Py::new(py, Self::with_environment(py, true)))
+        GLOBAL.get_or_try_init(py, || {
+            Py::new(py, Self { is_global: true, ..Self::with_environment(py, true) })
+        })
     }
 
     /// What it wants of the span that begins.
@@ -187,10 +193,18 @@ impl Provider {
         Ok(())
     }
 
-    /// What `set_resource` was given.
+    /// What `set_resource` was given; without that, the resource of the process for the spans of
+    /// the ring.
     #[getter]
-    pub(crate) fn resource<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.state.open(py)?.resource.as_ref().map(|object| object.bind(py).clone())
+    pub(crate) fn resource<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let given = self.state.open(py).and_then(|state| {
+            state.resource.as_ref().map(|object| object.bind(py).clone())
+        });
+        if given.is_some() || !self.is_global {
+            return Ok(given);
+        }
+        let provider = py.import("carafe_engine.traces")?.call_method0("provider")?;
+        Ok(Some(provider.getattr(intern!(py, "resource"))?))
     }
 }
 

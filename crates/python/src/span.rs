@@ -570,7 +570,7 @@ impl Span {
     }
 
     #[getter]
-    fn resource<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    fn resource<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.start.provider.get().resource(py)
     }
 

@@ -133,6 +133,8 @@ def run_pytest(python, suite, directory, engine, done):
         }
         if engine is not None:
             environment["CARAFE_RING_DIR"] = str(scratch)
+            # The tests activate the official packages; ours must not be seen beside them.
+            environment["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = "*"
             environment["PYTHONPATH"] = f"{engine}{os.pathsep}{HERE / 'plugin'}"
         command = [python, "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
         command += ["--timeout", str(TEST_TIMEOUT_S), *suites.paths(suite)]

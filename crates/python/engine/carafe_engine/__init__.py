@@ -21,9 +21,13 @@ def begin():
 
     if _native.start() is not None:
         return
-    from carafe_engine import hooks, libraries
+    from carafe_engine import contrib, hooks, libraries, sdk
 
     version = "%d.%d.%d" % sys.version_info[:3]
     _native.notice(0, "python", version, "")
     libraries.watch(hooks)
+    sdk.watch(hooks)
+    contrib.watch()
     hooks.install()
+    sdk.load()
+    contrib.load()

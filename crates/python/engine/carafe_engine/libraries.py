@@ -44,12 +44,25 @@ LIBRARIES = (
 _BY_NAME = {}
 
 
+def is_disabled(name):
+    """Whether OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it."""
+    disabled = _disabled()
+    return "*" in disabled or name in disabled
+
+
+def _disabled():
+    names = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    return {name.strip().lower() for name in names}
+
+
+def covers(name):
+    """Whether we do what the official package of that name does."""
+    return name in _BY_NAME
+
+
 def watch(hooks):
     """Waits for the libraries to be imported."""
-    disabled = {
-        name.strip().lower()
-        for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
-    }
+    disabled = _disabled()
     for library in LIBRARIES:
         _BY_NAME[library.name] = library
         if "*" in disabled or library.name in disabled:

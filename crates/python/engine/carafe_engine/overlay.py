@@ -18,9 +18,11 @@ DIRECTORY = join(dirname(dirname(abspath(__file__))), "opentelemetry_sdk")
 class _Finder:
     """Answers for `opentelemetry.sdk` and nothing else."""
 
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name != NAME:
+    def __init__(self, is_api_known):
+        self._is_api_known = is_api_known
+
+    def find_spec(self, name, path=None, target=None):
+        if name != NAME or not self._is_api_known():
             return None
         installed = [join(entry, "sdk") for entry in path or ()]
         # A spec without a loader and with locations is a namespace package.
@@ -28,18 +30,11 @@ class _Finder:
         spec.submodule_search_locations = [DIRECTORY] + [portion for portion in installed if isdir(portion)]
         return spec
 
-    @staticmethod
-    def invalidate_caches():
+    def invalidate_caches(self):
         pass
 
 
-def serve():
-    """From now on `import opentelemetry.sdk` gives the overlay. Not undone by itself, and done once."""
-    if _Finder not in sys.meta_path and NAME not in sys.modules:
-        sys.meta_path.insert(0, _Finder)
-
-
-def withdraw():
-    """Leaves `opentelemetry.sdk` to what is installed, for imports still to come."""
-    if _Finder in sys.meta_path:
-        sys.meta_path.remove(_Finder)
+def serve(is_api_known):
+    """From now on `import opentelemetry.sdk` gives the overlay, where the API is one that it works with."""
+    if NAME not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder(is_api_known))

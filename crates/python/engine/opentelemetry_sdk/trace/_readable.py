@@ -57,8 +57,11 @@ def _info_of(scope):
     return info
 
 
-class ReadableSpan:
-    """A span to be read. Tracers make them; times are nanoseconds of Unix time."""
+class ReadableSpan(ABC):
+    """A span to be read. Tracers make them; times are nanoseconds of Unix time.
+
+    An abstract base class, so that native spans can count as instances.
+    """
 
     def __init__(
         self,
@@ -115,7 +118,7 @@ class ReadableSpan:
         return self._instrumentation_info or _info_of(self._instrumentation_scope)
 
     def to_json(self, indent=4):
-        return span_to_json(self, indent)
+        return _span_to_json(self, indent)
 
     @staticmethod
     def _format_context(context):
@@ -134,7 +137,7 @@ class ReadableSpan:
         return _links_to_json(links)
 
 
-def span_to_json(span, indent=4):
+def _span_to_json(span, indent=4):
     """The span as the console exporter prints it. Of any span: it reads public names only."""
     status = {"status_code": span.status.status_code.name}
     if span.status.description:
