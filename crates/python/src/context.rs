@@ -24,6 +24,8 @@ pub(crate) struct Frame {
     pub(crate) baggage: Option<Arc<str>>,
     /// A `Context` of the API, which holds all else; its span is not current any more.
     pub(crate) rest: Option<Py<PyAny>>,
+    /// Inside a call of an HTTP client: other clients in it begin no call of their own.
+    pub(crate) is_in_client_call: bool,
 }
 
 /// A span of another process, as a request's headers name it.
@@ -62,6 +64,51 @@ pub(crate) fn attach_span<'py>(span: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
     }
 }
 
+/// Makes `span` the current span, or leaves the one that is, for the length of a call of an HTTP
+/// client.
+#[inline]
+pub(crate) fn attach_client_call<'py>(
+    py: Python<'py>,
+    span: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let context = current(py);
+    let current_span = match (span, &context) {
+        (None, Some(context)) => span_of(context)?,
+        (span, _) => span.cloned(),
+    };
+    let mut frame = Frame::above(py, context, current_span)?;
+    frame.is_in_client_call = true;
+    attach(Bound::new(py, frame)?.as_any())
+}
+
+impl Frame {
+    /// The frame that has `span` above the rest of `context`.
+    fn above(
+        py: Python<'_>,
+        context: Option<Bound<'_, PyAny>>,
+        span: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut frame = Self {
+            span: span.map(Bound::unbind),
+            baggage: None,
+            rest: None,
+            is_in_client_call: false,
+        };
+        let Some(context) = context else { return Ok(frame) };
+        if let Ok(below) = context.cast::<Self>() {
+            let below = below.get();
+            frame.baggage = below.baggage.clone();
+            frame.rest = below.rest.as_ref().map(|rest| rest.clone_ref(py));
+            frame.is_in_client_call = below.is_in_client_call;
+        } else if let Ok(below) = context.cast::<PyDict>()
+            && (below.len() > 1 || (below.len() == 1 && !below.contains(span_key(py)?)?))
+        {
+            frame.rest = Some(context.unbind());
+        }
+        Ok(frame)
+    }
+}
+
 /// The frame that has `span` above the rest of `context`; `None` where there is no rest.
 fn with_span(
     context: Option<Bound<'_, PyAny>>,
@@ -69,19 +116,8 @@ fn with_span(
 ) -> PyResult<Option<Py<PyAny>>> {
     let py = span.py();
     let is_native = span.cast::<Span>().is_ok() || span.cast::<RemoteParent>().is_ok();
-    let mut frame = Frame { span: Some(span.clone().unbind()), baggage: None, rest: None };
-    if let Some(context) = context {
-        if let Ok(below) = context.cast::<Frame>() {
-            let below = below.get();
-            frame.baggage = below.baggage.clone();
-            frame.rest = below.rest.as_ref().map(|rest| rest.clone_ref(py));
-        } else if let Ok(below) = context.cast::<PyDict>()
-            && (below.len() > 1 || (below.len() == 1 && !below.contains(span_key(py)?)?))
-        {
-            frame.rest = Some(context.unbind());
-        }
-    }
-    if is_native && frame.baggage.is_none() && frame.rest.is_none() {
+    let frame = Frame::above(py, context, Some(span.clone()))?;
+    if is_native && frame.baggage.is_none() && frame.rest.is_none() && !frame.is_in_client_call {
         return Ok(None);
     }
     Ok(Some(Py::new(py, frame)?.into_any()))
@@ -130,6 +166,9 @@ pub(crate) fn materialise<'py>(
         }
         if let Some(baggage) = &frame.baggage {
             crate::propagation::put_baggage(&items, baggage)?;
+        }
+        if frame.is_in_client_call {
+            items.set_item(crate::client::http_silence_key(py)?, true)?;
         }
         span = frame.span.as_ref().map(|span| span.bind(py).clone());
     }

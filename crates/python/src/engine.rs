@@ -475,7 +475,7 @@ pub(crate) fn guard<R>(
 /// Tells the universal engine, where it is in this process, that HTTP servers (1) or clients (2)
 /// are seen here.
 #[pyfunction]
-fn yield_universal(halves: u32) {
+pub(crate) fn yield_universal(halves: u32) {
     // SAFETY: the name is a C string; the result is null or the address of the function that the
     // universal engine exports under that name with this type.
     unsafe {

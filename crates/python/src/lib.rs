@@ -6,6 +6,7 @@
 
 mod attributes;
 mod capi;
+mod client;
 mod context;
 mod current;
 mod engine;
@@ -39,5 +40,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     metrics::register(module)?;
     logs::register(module)?;
     propagation::register(module)?;
-    server::register(module)
+    server::register(module)?;
+    client::register(module)
 }

@@ -89,6 +89,11 @@ struct KnownSet {
 }
 
 impl Meter {
+    /// A meter of that scope.
+    pub(crate) fn of_scope(scope: Arc<Scope>) -> Self {
+        Self { scope }
+    }
+
     /// A meter for built-in instrumentation.
     pub(crate) fn built_in(py: Python<'_>, name: &str) -> PyResult<Self> {
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());

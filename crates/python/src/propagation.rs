@@ -92,6 +92,7 @@ pub(crate) fn extract<'py>(
                 span: parent.map(Bound::unbind),
                 baggage: Some(Arc::from(baggage)),
                 rest: None,
+                is_in_client_call: false,
             };
             Ok(Some(Bound::new(py, frame)?.into_any()))
         }

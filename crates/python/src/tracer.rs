@@ -23,6 +23,7 @@ pub(crate) struct Tracer {
 /// Kinds of spans, as the API numbers them.
 pub(crate) mod kind {
     pub(crate) const INTERNAL: u8 = 0;
+    pub(crate) const CLIENT: u8 = 2;
 }
 
 /// A span that is to begin.

@@ -38,6 +38,22 @@ _WSGI_SERVERS = (
 LIBRARIES = (
     Library("wsgi", "wsgi", _WSGI_SERVERS),
     Library("flask", "flask", ("flask.app",), "flask", ("2.0", "3.2")),
+    # Clients
+    Library("http_client", "http_client", ("http.client",)),
+    Library("urllib", "urllib", ("urllib.request",)),
+    Library("urllib3", "urllib3", ("urllib3.connectionpool",), "urllib3", ("1.0", "3")),
+    Library("requests", "requests", ("requests.sessions",), "requests", ("2.0", "3")),
+    Library("httpx", "httpx", ("httpx",), "httpx", ("0.20", "1")),
+    Library("httpx2", "httpx2", ("httpx2",), "httpx2", ("2.0", "3")),
+    Library(
+        "redis",
+        "redis",
+        ("redis.client", "redis.cluster", "redis.asyncio.client", "redis.asyncio.cluster"),
+        "redis",
+        ("3.0", "9"),
+    ),
+    Library("jinja2", "jinja2", ("jinja2.environment",), "jinja2", ("2.7", "4")),
+    Library("celery", "celery", ("celery.app.base",), "celery", ("4.0", "6")),
 )
 
 # Names by which the official agent calls what one of ours does.
