@@ -1,7 +1,7 @@
 //! A request and its response, whatever the protocol between server and app: one span, and the
 //! measurements of its metrics.
 
-use super::convention::{Mode, Status};
+use super::convention::{Mode, Status, name_of_method};
 use super::library::Library;
 use super::series::Series;
 use super::view::RequestView;
@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     /// The class of the exception that ended the app, in the stable conventions.
     error_type: Option<String>,
     has_exception: bool,
+    /// Whether the span's name has the path in it, for want of a route.
+    is_named_by_path: bool,
     is_finished: bool,
 }
 
@@ -68,6 +70,7 @@ impl Exchange {
             status: None,
             error_type: None,
             has_exception: false,
+            is_named_by_path: false,
             is_finished: false,
         }
     }
@@ -159,6 +162,12 @@ impl Exchange {
         }
     }
 
+    /// The span's name has the path in it: it loses that where the path is not found, so that a
+    /// scanner does not make a name per path.
+    pub(crate) fn name_by_path(&mut self) {
+        self.is_named_by_path = true;
+    }
+
     /// Hands a request that has only begun to the library that knows more of it.
     pub(crate) fn hand_over(&mut self, py: Python<'_>, library: &Arc<Library>) {
         if let Some(span) = &self.span {
@@ -168,6 +177,7 @@ impl Exchange {
             }
         }
         self.told_by = Arc::clone(library);
+        self.is_named_by_path = false;
     }
 
     /// The response has begun.
@@ -256,6 +266,9 @@ impl Exchange {
         }
         if let (Some(instrument), Some(set)) = (&self.told_by.duration_new, &sets.new) {
             instrument.measure_in(py, Number::Double(elapsed.as_secs_f64()), Some(set), reference);
+        }
+        if self.is_named_by_path && self.status == Some(Status::Code(404)) {
+            self.set_name(py, name_of_method(self.method()));
         }
         let Some(span) = self.span.as_ref() else { return Ok(()) };
         if let Some(status) = self.status.as_ref().filter(|_| span.get().is_recording()) {

@@ -102,10 +102,16 @@ impl ServerRequest {
 
     /// The response has begun.
     #[inline]
-    fn respond(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let status = arguments.get_item(0)?;
+    fn respond(
+        &self,
+        py: Python<'_>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let Some(status) = argument(arguments, keywords, 0, &["status"]) else { return Ok(()) };
+        let names = ["headers", "response_headers"];
+        let Some(headers) = argument(arguments, keywords, 1, &names) else { return Ok(()) };
         let status = Status::from_line(capi::utf8(&status).unwrap_or_default());
-        let headers = arguments.get_item(1)?;
         if self.following == Following::WithoutLength
             && let Ok(headers) = headers.cast::<PyList>()
             && let Some(mut held) = self.held.open(py)
@@ -163,6 +169,23 @@ impl ServerRequest {
     }
 }
 
+/// An argument by its place or, where servers allow that, by one of its names.
+#[inline]
+fn argument<'py>(
+    arguments: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+    place: usize,
+    names: &[&str],
+) -> Option<Bound<'py, PyAny>> {
+    match (arguments.get_item(place), keywords) {
+        (Ok(given), _) => Some(given),
+        (Err(_), Some(keywords)) => {
+            names.iter().find_map(|name| keywords.get_item(name).ok().flatten())
+        }
+        (Err(_), None) => None,
+    }
+}
+
 #[inline]
 fn has_length(headers: &Bound<'_, PyList>) -> bool {
     headers.iter().any(|header| {
@@ -182,9 +205,7 @@ impl ServerRequest {
         arguments: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if arguments.len() >= 2 {
-            guard(py, "start of a response", || self.respond(py, arguments));
-        }
+        guard(py, "start of a response", || self.respond(py, arguments, keywords));
         let given = self
             .held
             .open(py)

@@ -99,6 +99,7 @@ fn begin_wsgi<'py>(
         let mut exchange = Exchange::begin(py, library, &view, is_excluded);
         let name = read.path_name(view.method.as_str());
         start_span(py, &mut exchange, read, &view, &name, None)?;
+        exchange.name_by_path();
         let following = Following::Always;
         ServerRequest::open(py, exchange, dict, Some(start_response), following).map(Some)
     })
