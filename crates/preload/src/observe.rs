@@ -108,20 +108,50 @@ struct Records<'a> {
 }
 
 impl Records<'_> {
+    /// Until the first request nobody's role is known: whoever reads it is the server.
+    fn role(&self) -> Role {
+        self.role.unwrap_or(match self.io {
+            Io::Read => Role::Server,
+            Io::Write => Role::Client,
+        })
+    }
+
+    /// Leaves the connection to another engine when its next request begins. What is still open
+    /// on it (pipelining) can no longer be followed.
+    fn yields(&self, event: &Event<'_>) -> bool {
+        let half = match self.role() {
+            Role::Server => process::SERVER,
+            Role::Client => process::CLIENT,
+        };
+        let begins =
+            event.message == Message::Request && !matches!(event.kind, EventKind::End { .. });
+        if !begins || !process::has_yielded(half) {
+            return false;
+        }
+        self.slot.is_ignored.store(true, Ordering::Relaxed);
+        if self.slot.announced_pid.swap(0, Ordering::Relaxed) == process::pid() {
+            let connection = self.slot.id.load(Ordering::Relaxed);
+            emit(&Record::End(record::End {
+                connection,
+                half: record::Half::Response,
+                outcome: record::Outcome::Lost,
+                time_ns: event.at_ns,
+                body_bytes: 0,
+            }));
+            emit(&Record::Close(record::Close { connection, time_ns: event.at_ns }));
+        }
+        true
+    }
+
     /// The addresses go before the first message in every process' ring.
     fn announce(&self) {
         let pid = process::pid();
         if self.slot.announced_pid.swap(pid, Ordering::Relaxed) == pid {
             return;
         }
-        // Until the first request nobody's role is known: whoever reads it is the server.
-        let role = self.role.unwrap_or(match self.io {
-            Io::Read => Role::Server,
-            Io::Write => Role::Client,
-        });
         let is_written = emit(&Record::Connection(record::Connection {
             id: self.slot.id.load(Ordering::Relaxed),
-            is_server: role == Role::Server,
+            is_server: self.role() == Role::Server,
             is_tls: self.slot.is_tls.load(Ordering::Relaxed),
             local: self.fd.and_then(|fd| address(fd, libc::getsockname)),
             peer: self.fd.and_then(|fd| address(fd, libc::getpeername)),
@@ -136,6 +166,10 @@ impl Records<'_> {
 impl Sink for Records<'_> {
     #[inline]
     fn message(&mut self, event: Event<'_>) {
+        // More of a message that was yielded can come in the same call.
+        if self.slot.is_ignored.load(Ordering::Relaxed) || self.yields(&event) {
+            return;
+        }
         let connection = self.slot.id.load(Ordering::Relaxed);
         let half = match event.message {
             Message::Request => record::Half::Request,

@@ -32,6 +32,28 @@ static ENGINE: OnceLock<Engine> = OnceLock::new();
 /// children.
 static DISABLED: AtomicBool = AtomicBool::new(false);
 
+/// Which halves of HTTP another engine in this process records, as bits: [`SERVER`], [`CLIENT`].
+/// Forked children inherit it together with that engine.
+static YIELDED: AtomicU32 = AtomicU32::new(0);
+
+/// Requests that this process receives.
+pub(crate) const SERVER: u32 = 1;
+/// Requests that it sends.
+pub(crate) const CLIENT: u32 = 2;
+
+/// Called by an engine that sees more in this process than this one does: from now on it records
+/// new messages of these halves ([`SERVER`], [`CLIENT`]) alone.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn carafe_universal_yield(halves: u32) {
+    YIELDED.fetch_or(halves & (SERVER | CLIENT), Ordering::Relaxed);
+}
+
+/// Whether another engine records that half.
+#[inline]
+pub(crate) fn has_yielded(half: u32) -> bool {
+    YIELDED.load(Ordering::Relaxed) & half != 0
+}
+
 /// The page that forked children find wiped. Null while the engine is off.
 static STATE: AtomicPtr<State> = AtomicPtr::new(std::ptr::null_mut());
 

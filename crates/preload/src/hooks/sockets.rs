@@ -32,7 +32,8 @@ hooks! {
         let is_followed = matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX);
         if is_followed && connections::of_descriptor(fd).is_none() {
             process::enter(|| {
-                if process::is_this_process() && is_stream(fd) {
+                let is_wanted = !process::has_yielded(process::CLIENT);
+                if is_wanted && process::is_this_process() && is_stream(fd) {
                     connections::follow(fd);
                 }
             });
@@ -45,7 +46,10 @@ hooks! {
 pub(super) fn accepted(fd: c_int) {
     if fd >= 0 {
         process::enter(|| {
-            if process::is_this_process() {
+            if process::has_yielded(process::SERVER) {
+                // Its number can be that of a connection whose end was not seen.
+                connections::forget(fd);
+            } else if process::is_this_process() {
                 connections::follow(fd);
             }
         });
