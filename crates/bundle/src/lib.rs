@@ -1,4 +1,11 @@
-//! The agents' shared objects, embedded in the binary, and their way onto the disk.
+//! The agents' shared objects and modules, embedded in the binary, and their way onto the disk.
+
+mod engine;
+
+pub use engine::{
+    ENGINE, Engine, SYSTEM_CACHE, cache_directory, cached_engine, extract_engine,
+    is_engine_directory,
+};
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,13 +19,17 @@ pub const PRELOAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/preload.so"
 /// The file name of the universal engine.
 pub const PRELOAD_FILE: &str = "libcarafe_preload.so";
 
-/// Why the universal engine cannot be put on the disk.
+/// Why an engine cannot be put on the disk.
 #[derive(Debug)]
 pub enum ExtractError {
     /// The binary was built without it.
     Stub,
     /// The file system of the directory does not allow programs (mounted noexec).
     NotExecutable(PathBuf),
+    /// Others could change what is there, or it is not ours.
+    NotOurs(PathBuf),
+    /// Users who may have to read it cannot.
+    NotReadable(PathBuf),
     /// Writing failed.
     Io(PathBuf, io::Error),
 }
@@ -26,9 +37,15 @@ pub enum ExtractError {
 impl std::fmt::Display for ExtractError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Stub => f.write_str("this binary was built without the universal engine"),
+            Self::Stub => f.write_str("this binary was built without the engines"),
             Self::NotExecutable(path) => {
                 write!(f, "{} is on a file system mounted noexec", path.display())
+            }
+            Self::NotOurs(path) => {
+                write!(f, "{} belongs to another user or can be changed by one", path.display())
+            }
+            Self::NotReadable(path) => {
+                write!(f, "{} cannot be read by every user", path.display())
             }
             Self::Io(path, error) => write!(f, "cannot write {}: {error}", path.display()),
         }
@@ -54,7 +71,8 @@ pub fn extract_preload(directory: &Path) -> Result<PathBuf, ExtractError> {
         return Err(ExtractError::Stub);
     }
     let path = directory.join(PRELOAD_FILE);
-    match write_and_test(&path) {
+    let result = write(&path, PRELOAD, 0o755).and_then(|()| is_executable(&path));
+    match result {
         Ok(true) => Ok(path),
         Ok(false) => {
             let _ = fs::remove_file(&path);
@@ -67,12 +85,15 @@ pub fn extract_preload(directory: &Path) -> Result<PathBuf, ExtractError> {
     }
 }
 
-/// False where the kernel does not map the file as a program.
-fn write_and_test(path: &Path) -> io::Result<bool> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)?;
-    file.write_all(PRELOAD)?;
+fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)?;
     // The umask may have taken bits away.
-    file.set_permissions(fs::Permissions::from_mode(0o755))?;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// False where the kernel does not map the file as a program.
+fn is_executable(path: &Path) -> io::Result<bool> {
     let file = fs::File::open(path)?;
     let protection = libc::PROT_READ | libc::PROT_EXEC;
     // SAFETY: a private mapping of our own file at an address of the kernel's choice, never
