@@ -1,6 +1,7 @@
 //! `carafe run`: the app under the agent, and where its telemetry goes.
 
 mod exports;
+mod libraries;
 mod options;
 mod report;
 
@@ -134,10 +135,15 @@ fn observe(
             return ExitCode::from(error.exit_code());
         }
     };
+    let notices = Arc::clone(launched.notices());
+    let is_explained = settings.own.explain;
+    let saying = runtime.spawn(libraries::say_as_they_come(Arc::clone(&notices), is_explained));
     if let Some(on_ready) = hooks.on_ready {
         on_ready(runtime.handle(), cancel.clone());
     }
     let outcome = launched.wait(runtime.handle());
+    saying.abort();
+    libraries::say(&notices.take(), is_explained);
     let leftover = runtime.block_on(exports.shutdown(FLUSH_DEADLINE));
     cancel.cancel();
     if let Some(serving) = serving {

@@ -1,6 +1,6 @@
-//! The directory that a launcher shares with its app: the doorbell, the rings, the agent.
+//! The directory that a launcher shares with its app: the doorbell, the rings, the engines.
 
-use carafe_bundle::ExtractError;
+use carafe_bundle::{Engine as PythonEngine, ExtractError};
 use carafe_wire::DOORBELL_FILE;
 use carafe_wire::shm::MappedDoorbell;
 use std::ffi::CString;
@@ -45,6 +45,7 @@ pub struct RunDirectory {
     /// Where the agent lies, if not in `path` (which may be mounted noexec).
     agent_directory: Option<PathBuf>,
     agent: PathBuf,
+    python: Option<PythonEngine>,
     /// Locked for as long as the launcher lives: tells launchers in other containers with the same
     /// shared memory, in which its pid means nothing, that the directory is in use.
     _lock: Option<File>,
@@ -68,7 +69,7 @@ impl RunDirectory {
         let path = path.map_err(|source| DirectoryError::Io { path: temporary.clone(), source })?;
         let lock = File::open(&path).ok().filter(|directory| directory.try_lock().is_ok());
         let mut directory =
-            Self { path, agent_directory: None, agent: PathBuf::new(), _lock: lock };
+            Self { path, agent_directory: None, agent: PathBuf::new(), python: None, _lock: lock };
         directory.agent = match carafe_bundle::extract_preload(&directory.path) {
             Err(ExtractError::NotExecutable(_)) => {
                 let elsewhere = make_directory(&temporary)
@@ -83,6 +84,39 @@ impl RunDirectory {
             .and_then(|path| MappedDoorbell::create(&path))
             .map_err(|source| DirectoryError::Io { path: doorbell, source })?;
         Ok((directory, doorbell))
+    }
+
+    /// Puts the Python engine where the app can read it; its directory, for `PYTHONPATH`.
+    ///
+    /// # Errors
+    /// When there is no such place, or the engine was not built in.
+    pub fn add_python_engine(&mut self) -> Result<&Path, ExtractError> {
+        // SAFETY: takes nothing, cannot fail.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        let own_cache = carafe_bundle::cache_directory(|name| Some(std::env::var_os(name)?.into()));
+        let system_cache = is_root.then(|| PathBuf::from(carafe_bundle::SYSTEM_CACHE));
+        let cached = own_cache
+            .into_iter()
+            .chain(system_cache)
+            .find_map(|cache| carafe_bundle::cached_engine(&cache, is_root).ok());
+        let engine = match cached {
+            Some(engine) => engine,
+            None => self.extract_python_engine()?,
+        };
+        Ok(self.python.insert(engine).path())
+    }
+
+    fn extract_python_engine(&mut self) -> Result<PythonEngine, ExtractError> {
+        let elsewhere = self.agent_directory.as_deref();
+        match carafe_bundle::extract_engine(elsewhere.unwrap_or(&self.path)) {
+            Err(ExtractError::NotExecutable(_)) if elsewhere.is_none() => {
+                let temporary = std::env::temp_dir();
+                let elsewhere = make_directory(&temporary)
+                    .map_err(|error| ExtractError::Io(temporary.clone(), error))?;
+                carafe_bundle::extract_engine(self.agent_directory.insert(elsewhere))
+            }
+            result => result,
+        }
     }
 
     /// The directory itself, for `CARAFE_RING_DIR`.
@@ -157,19 +191,35 @@ fn has_living_app(directory: &Path) -> bool {
     })
 }
 
-/// What the name of a ring file says, `PID-TIME.ring`.
+/// Which engine writes a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Engine {
+    /// Messages on connections.
+    Universal,
+    /// Finished telemetry.
+    Python,
+}
+
+/// What the name of a ring file says, `PID-TIME.ring` or `PID-TIME-python.ring`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RingName {
     /// When it was made, nanoseconds of CLOCK_MONOTONIC.
     pub(crate) time_ns: u64,
     /// The process.
     pub(crate) pid: u32,
+    /// Who writes it.
+    pub(crate) engine: Engine,
 }
 
 impl RingName {
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let (pid, time_ns) = name.strip_suffix(carafe_wire::RING_SUFFIX)?.split_once('-')?;
-        Some(Self { time_ns: time_ns.parse().ok()?, pid: pid.parse().ok()? })
+        let stem = name.strip_suffix(carafe_wire::RING_SUFFIX)?;
+        let (stem, engine) = match stem.strip_suffix("-python") {
+            Some(stem) => (stem, Engine::Python),
+            None => (stem, Engine::Universal),
+        };
+        let (pid, time_ns) = stem.split_once('-')?;
+        Some(Self { time_ns: time_ns.parse().ok()?, pid: pid.parse().ok()?, engine })
     }
 }
 
@@ -187,11 +237,15 @@ mod tests {
 
     #[test]
     fn has_all_that_an_app_needs_and_leaves_nothing() {
-        let (directory, _doorbell) = RunDirectory::create().unwrap();
+        let (mut directory, _doorbell) = RunDirectory::create().unwrap();
         let path = directory.path().to_owned();
         assert!(directory.agent().is_file());
         assert!(path.join(DOORBELL_FILE).is_file());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o711);
+        let engine = directory.extract_python_engine().unwrap();
+        assert!(
+            engine.path().starts_with(&path) && engine.path().join("sitecustomize.py").is_file()
+        );
         drop(directory);
         assert!(!path.exists());
     }
@@ -218,6 +272,17 @@ mod tests {
         assert!(locked.exists());
         assert!(!left.exists());
         assert!(ours.exists() && used.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn names_of_rings_say_who_writes_them() {
+        let parse = RingName::parse;
+        let name = |engine| Some(RingName { time_ns: 34, pid: 12, engine });
+        assert_eq!(parse("12-34.ring"), name(Engine::Universal));
+        assert_eq!(parse("12-34-python.ring"), name(Engine::Python));
+        for other in ["12-34.new", "12-34-ruby.ring", "12-.ring", "-python.ring", "12.ring"] {
+            assert_eq!(parse(other), None, "{other}");
+        }
     }
 
     #[test]

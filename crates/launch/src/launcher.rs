@@ -5,15 +5,18 @@ use crate::child::{self, App, Signals, Streams};
 use crate::directory::{DirectoryError, RunDirectory};
 use crate::http::HttpOptions;
 use crate::metrics::MetricOptions;
+use crate::notices::{Notice, Notices};
+use crate::origin::Origin;
 use crate::output::{Capture, Running};
 use crate::program::{self, CommandError, Program};
-use crate::registry::Registry;
+use crate::registry::{Instance, Registry};
 use crate::reports::Reports;
 use crate::resource::{ProcessInfo, ResourceOptions};
-use crate::rings::{ReaderCounters, RingReader, SpanSink};
+use crate::rings::{ReaderCounters, RingReader, Sink};
 use carafe_pipeline::Consumer;
-use carafe_telemetry::otlp::{LogRecord, Resource, Span};
+use carafe_telemetry::Signal;
 use carafe_wire::doorbell;
+use carafe_wire::record;
 use carafe_wire::shm::MappedDoorbell;
 use std::ffi::OsString;
 use std::io;
@@ -53,6 +56,8 @@ pub struct RunOptions {
     pub logs: BatchOptions,
     /// Whether the app's output becomes log records.
     pub is_output_captured: bool,
+    /// Whether the Python engine is put into Python programs.
+    pub has_python_engine: bool,
 }
 
 /// Where each signal goes; `None`: nowhere.
@@ -106,6 +111,7 @@ pub struct Launched {
     output: Option<Running>,
     reader: Reader,
     exports: ExportTasks,
+    notices: Arc<Notices>,
     _directory: RunDirectory,
 }
 
@@ -148,11 +154,11 @@ impl Launched {
         signals: Signals,
         runtime: &Handle,
     ) -> Result<Self, LaunchError> {
-        let (directory, doorbell) = RunDirectory::create()?;
+        let (mut directory, doorbell) = RunDirectory::create()?;
+        let notices = Arc::new(Notices::default());
         let registry = Arc::new(Registry::new(options.resource.clone(), options.metrics));
-        let schema_url = options.http.semconv.schema_url();
-        let (spans, span_batcher) = Batcher::new(options.spans, schema_url);
-        let (records, record_batcher) = Batcher::new(options.logs, "");
+        let (spans, span_batcher) = Batcher::new(Signal::Traces, options.spans);
+        let (records, record_batcher) = Batcher::new(Signal::Logs, options.logs);
 
         let (capture, streams) = if options.is_output_captured {
             let (capture, streams) = Capture::new()?;
@@ -168,28 +174,50 @@ impl Launched {
             let sanitizer = std::env::var_os("ASAN_OPTIONS");
             environment.push(("ASAN_OPTIONS".into(), sanitizer_options(sanitizer)));
         }
+        environment.extend(for_engines(&options, &exports));
+        let mut python_path = None;
+        if options.has_python_engine {
+            match directory.add_python_engine() {
+                Ok(engine) => {
+                    let existing = std::env::var_os("PYTHONPATH");
+                    environment.push(("PYTHONPATH".into(), prepended(engine, existing)));
+                    python_path = Some(engine.to_owned());
+                }
+                Err(error) => notices.note(Notice::problem(
+                    "python",
+                    format!(
+                        "{error}; Python programs are seen by the universal engine alone; hint: \
+                         set XDG_CACHE_HOME to a directory of yours that allows programs"
+                    ),
+                )),
+            }
+        }
         let app =
             App::start(&options.command, &environment, streams, &signals).map_err(|source| {
                 LaunchError::Start { command: program.path.display().to_string(), source }
             })?;
         let output = match capture {
             Some(capture) => {
-                Some(capture.start(&main_resource(&registry, &app, program), &records)?)
+                Some(capture.start(&main_instance(&registry, &app, program), &records)?)
             }
             None => None,
         };
-        drop(records);
 
         let doorbell = Arc::new(doorbell);
-        let has_traces = exports.traces.is_some();
+        let sink = Telemetry {
+            spans: exports.traces.is_some().then_some(spans),
+            records: exports.logs.is_some().then_some(records),
+            notices: Arc::clone(&notices),
+        };
         let reader = RingReader::new(
             directory.path(),
             Arc::clone(&doorbell),
             options.http.clone(),
             Arc::clone(&registry),
             Arc::clone(&counters),
-            Spans(has_traces.then_some(spans)),
-        );
+            sink,
+        )
+        .expecting_python(python_path);
         let reader = Reader::start(reader, doorbell)?;
         let reports = exports.metrics.clone().map(|consumer| Reports {
             registry,
@@ -199,7 +227,12 @@ impl Launched {
             timeout: options.metric_timeout,
         });
         let exports = ExportTasks::start(exports, reports, span_batcher, record_batcher, runtime);
-        Ok(Self { app, signals, output, reader, exports, _directory: directory })
+        Ok(Self { app, signals, output, reader, exports, notices, _directory: directory })
+    }
+
+    /// What the engines say of libraries.
+    pub fn notices(&self) -> &Arc<Notices> {
+        &self.notices
     }
 
     /// The app's main process.
@@ -235,6 +268,33 @@ fn preload(agent: &Path, existing: Option<OsString>) -> OsString {
     OsString::from_vec(all.join(&b':'))
 }
 
+/// What the engines in the app must know and no variable of the specification says.
+fn for_engines(options: &RunOptions, exports: &Exports) -> [(OsString, OsString); 2] {
+    let signals = [
+        (Signal::Traces, exports.traces.is_some()),
+        (Signal::Metrics, exports.metrics.is_some()),
+        (Signal::Logs, exports.logs.is_some()),
+    ];
+    let exported = signals.iter().filter(|(_, is_exported)| *is_exported);
+    let names: Vec<&str> = exported.map(|(signal, _)| signal.as_str()).collect();
+    // An engine takes no name at all for not having been told.
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(",") };
+    [
+        ("CARAFE_SERVICE_NAME".into(), options.resource.service_name.as_str().into()),
+        ("CARAFE_SIGNALS".into(), names.into()),
+    ]
+}
+
+/// Our directory before what the user has, in place of that of a launcher around this one.
+fn prepended(engine: &Path, existing: Option<OsString>) -> OsString {
+    let existing = existing.filter(|existing| !existing.is_empty());
+    let kept = existing.iter().flat_map(std::env::split_paths);
+    let kept = kept.filter(|path| !carafe_bundle::is_engine_directory(path));
+    let all: Vec<_> = std::iter::once(engine.to_owned()).chain(kept).collect();
+    // Only a colon in our own path could make this fail.
+    std::env::join_paths(all).unwrap_or_else(|_| engine.into())
+}
+
 /// A program that was built with AddressSanitizer refuses to start where a library was loaded
 /// before the sanitizer's, unless this option is set.
 fn sanitizer_options(existing: Option<OsString>) -> OsString {
@@ -246,28 +306,42 @@ fn sanitizer_options(existing: Option<OsString>) -> OsString {
     options
 }
 
-/// The resource of captured output: that of the app's main process.
-fn main_resource(registry: &Registry, app: &App, program: &Program) -> Arc<Resource> {
-    let process = ProcessInfo {
+/// The instance of captured output: the app's main process.
+fn main_instance(registry: &Registry, app: &App, program: &Program) -> Arc<Instance> {
+    registry.started(&ProcessInfo {
         pid: app.pid(),
         parent_pid: std::process::id(),
         executable: program.executable.display().to_string(),
-    };
-    Arc::clone(&registry.started(&process).resource)
+    })
 }
 
-struct Spans(Option<Sender<Span>>);
+/// Where what was read goes; `None`: nobody wants it.
+struct Telemetry {
+    spans: Option<Sender>,
+    records: Option<Sender>,
+    notices: Arc<Notices>,
+}
 
-impl SpanSink for Spans {
-    fn span(&mut self, resource: &Arc<Resource>, span: Span) {
-        if let Some(sender) = &self.0 {
-            sender.send(resource, span);
+impl Sink for Telemetry {
+    fn span(&mut self, origin: &Arc<Origin>, otlp: &[u8]) {
+        if let Some(sender) = &self.spans {
+            sender.send(origin, otlp);
         }
+    }
+
+    fn log(&mut self, origin: &Arc<Origin>, otlp: &[u8]) {
+        if let Some(sender) = &self.records {
+            sender.send(origin, otlp);
+        }
+    }
+
+    fn notice(&mut self, notice: &record::Notice<'_>) {
+        self.notices.add(notice);
     }
 }
 
 impl Reader {
-    fn start<S: SpanSink + 'static>(
+    fn start<S: Sink + 'static>(
         reader: RingReader<S>,
         doorbell: Arc<MappedDoorbell>,
     ) -> io::Result<Self> {
@@ -294,8 +368,8 @@ impl ExportTasks {
     fn start(
         exports: Exports,
         reports: Option<Reports>,
-        spans: Batcher<Span>,
-        records: Batcher<LogRecord>,
+        spans: Batcher,
+        records: Batcher,
         runtime: &Handle,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -351,6 +425,16 @@ mod tests {
         let existing = "/lib/libasan.so.8 /shm/carafe-1-a/libcarafe_preload.so::/lib/jemalloc.so";
         let expected = format!("/lib/libasan.so.8:/lib/jemalloc.so:{}", agent.display());
         assert_eq!(preload(agent, Some(existing.into())), OsString::from(expected));
+    }
+
+    #[test]
+    fn the_python_engine_comes_first_and_once() {
+        let engine = Path::new("/c/carafe/engine-0123456789abcdef");
+        assert_eq!(prepended(engine, None), engine);
+        assert_eq!(prepended(engine, Some("".into())), engine);
+        let existing = "lib:/d/engine-0123456789abcdee::/x";
+        let expected = format!("{}:lib::/x", engine.display());
+        assert_eq!(prepended(engine, Some(existing.into())), OsString::from(expected));
     }
 
     #[test]

@@ -2,16 +2,22 @@
 //! telemetry.
 
 pub mod batch;
+mod check;
 pub mod child;
 pub mod clock;
 pub mod directory;
 pub mod exchange;
 pub mod http;
+pub mod instruments;
+pub mod interpreter;
 pub mod launcher;
 pub mod metrics;
+pub mod notices;
+pub mod origin;
 pub mod output;
 pub mod program;
 pub mod propagation;
+mod python;
 pub mod registry;
 mod reports;
 pub mod resource;

@@ -6,14 +6,15 @@ use carafe_telemetry::otlp::{
     AggregationTemporality, Exemplar, Histogram, HistogramDataPoint, InstrumentationScope, Metric,
     NumberDataPoint, ScopeMetrics, Span, Sum, exemplar, metric, number_data_point,
 };
+use carafe_wire::record::InstrumentKind;
 use std::collections::HashMap;
 
 /// Label sets per instrument; further ones are counted together under
 /// [`Labels::overflow`] (the metrics SDK specification's default).
-const CARDINALITY_LIMIT: usize = 2_000;
+pub(crate) const CARDINALITY_LIMIT: usize = 2_000;
 
 /// Buckets of durations in milliseconds: the SDK's default boundaries.
-const BOUNDS_MS: &[f64] = &[
+pub(crate) const BOUNDS_MS: &[f64] = &[
     0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
     10000.0,
 ];
@@ -34,13 +35,43 @@ pub enum ExemplarFilter {
     AlwaysOff,
 }
 
+/// What sums and histograms count from
+/// (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Temporality {
+    /// The start of the process.
+    #[default]
+    Cumulative,
+    /// The last report; sums that can fall still the start.
+    Delta,
+    /// As `Delta`, but observed sums from the start too.
+    LowMemory,
+}
+
+impl Temporality {
+    /// The temporality of an instrument (OTLP exporter specification, "Additional environment
+    /// variable configuration").
+    pub fn of(self, kind: InstrumentKind) -> AggregationTemporality {
+        use InstrumentKind::{Counter, Histogram, ObservableCounter};
+        let is_delta = match self {
+            Self::Cumulative => false,
+            Self::Delta => matches!(kind, Counter | ObservableCounter | Histogram),
+            Self::LowMemory => matches!(kind, Counter | Histogram),
+        };
+        if is_delta { AggregationTemporality::Delta } else { AggregationTemporality::Cumulative }
+    }
+}
+
 /// How metrics are reported.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MetricOptions {
     /// Names of metrics and labels.
     pub semconv: Semconv,
-    /// Whether monotonic sums and histograms start anew at every report.
-    pub is_delta: bool,
+    /// What sums and histograms count from.
+    pub temporality: Temporality,
+    /// Whether histograms that the app defines have exponential buckets
+    /// (`OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`).
+    pub is_exponential: bool,
     /// Which measurements become exemplars.
     pub exemplars: ExemplarFilter,
 }
@@ -105,19 +136,16 @@ impl HttpMetrics {
 
     /// What has been measured; `None` where nothing was yet.
     pub fn collect(&mut self, now: UnixNanos) -> Option<ScopeMetrics> {
-        let temporality = if self.options.is_delta {
-            AggregationTemporality::Delta
-        } else {
-            AggregationTemporality::Cumulative
-        };
-        let start = if self.options.is_delta { self.reported } else { self.started };
+        let temporality = self.options.temporality.of(InstrumentKind::Histogram);
+        let is_delta = temporality == AggregationTemporality::Delta;
+        let start = if is_delta { self.reported } else { self.started };
         let mut metrics = Vec::new();
         metrics.extend(self.active_requests(now));
         let all =
             [&mut self.server_ms, &mut self.server_s, &mut self.client_ms, &mut self.client_s];
         for durations in all {
             metrics.extend(durations.metric(start, now, temporality));
-            if self.options.is_delta {
+            if is_delta {
                 durations.series.clear();
             }
         }
@@ -308,8 +336,8 @@ mod tests {
         }
     }
 
-    fn metrics(is_delta: bool) -> HttpMetrics {
-        let options = MetricOptions { semconv: Semconv::Both, is_delta, ..Default::default() };
+    fn metrics(temporality: Temporality) -> HttpMetrics {
+        let options = MetricOptions { semconv: Semconv::Both, temporality, ..Default::default() };
         HttpMetrics::new(options, UnixNanos(1))
     }
 
@@ -322,7 +350,7 @@ mod tests {
 
     #[test]
     fn durations_fall_into_their_buckets() {
-        let mut metrics = metrics(false);
+        let mut metrics = metrics(Temporality::Cumulative);
         for duration_ns in [0, 5_000_000, 5_400_000, 12_000_000, 20_000_000_000] {
             metrics.finished(&traced(duration_ns, Labels::overflow(), true), UnixNanos(7));
         }
@@ -339,8 +367,10 @@ mod tests {
 
     #[test]
     fn delta_starts_anew_and_cumulative_goes_on() {
-        for (is_delta, second_count, second_start) in [(true, 1, 10), (false, 2, 1)] {
-            let mut metrics = metrics(is_delta);
+        for (temporality, second_count, second_start) in
+            [(Temporality::Delta, 1, 10), (Temporality::Cumulative, 2, 1)]
+        {
+            let mut metrics = metrics(temporality);
             metrics.finished(&traced(1, Labels::overflow(), false), UnixNanos(7));
             assert!(metrics.collect(UnixNanos(10)).is_some());
             metrics.finished(&traced(1, Labels::overflow(), false), UnixNanos(17));
@@ -352,7 +382,7 @@ mod tests {
 
     #[test]
     fn active_requests_rise_and_fall() {
-        let mut metrics = metrics(false);
+        let mut metrics = metrics(Temporality::Cumulative);
         assert!(metrics.collect(UnixNanos(2)).is_none());
         metrics.request_started(Labels::overflow());
         metrics.request_started(Labels::overflow());

@@ -6,8 +6,10 @@
 
 use crate::batch::Sender;
 use crate::child::Streams;
+use crate::registry::Instance;
 use carafe_telemetry::UnixNanos;
-use carafe_telemetry::otlp::{self, AnyValue, LogRecord, Resource, any_value::Value};
+use carafe_telemetry::otlp::{self, AnyValue, LogRecord, any_value::Value};
+use prost::Message;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -82,19 +84,15 @@ impl Capture {
         Ok((capture, Streams { stdout: Some(for_stdout.into()), stderr: Some(for_stderr.into()) }))
     }
 
-    /// Starts to copy and to record. `resource` is that of the app's main process.
-    pub fn start(
-        self,
-        resource: &Arc<Resource>,
-        records: &Sender<LogRecord>,
-    ) -> io::Result<Running> {
+    /// Starts to copy and to record. `instance` is the app's main process.
+    pub fn start(self, instance: &Arc<Instance>, records: &Sender) -> io::Result<Running> {
         let (stop_reader, stop) = io::pipe()?;
         let mut threads = Vec::new();
         for (stream, source) in self.streams {
             let copy = Copy {
                 stream,
                 source,
-                resource: Arc::clone(resource),
+                instance: Arc::clone(instance),
                 records: records.clone(),
                 line: Vec::new(),
                 stop: stop_reader.try_clone()?,
@@ -195,8 +193,8 @@ fn pair(stream: Stream) -> io::Result<(File, OwnedFd, bool)> {
 struct Copy {
     stream: Stream,
     source: File,
-    resource: Arc<Resource>,
-    records: Sender<LogRecord>,
+    instance: Arc<Instance>,
+    records: Sender,
     /// The line that has not ended yet.
     line: Vec<u8>,
     stop: io::PipeReader,
@@ -267,7 +265,8 @@ impl Copy {
         if body.trim().is_empty() {
             return;
         }
-        self.records.send(&self.resource, log_record(self.stream, body, UnixNanos::now()));
+        let record = log_record(self.stream, body, UnixNanos::now());
+        self.records.send(&self.instance.universal(), &record.encode_to_vec());
     }
 }
 
@@ -288,8 +287,11 @@ fn log_record(stream: Stream, body: String, now: UnixNanos) -> LogRecord {
 mod tests {
     use super::*;
     use crate::batch::{BatchOptions, Batcher};
+    use crate::metrics::MetricOptions;
+    use crate::registry::Registry;
+    use crate::resource::{ProcessInfo, ResourceOptions};
     use carafe_pipeline::{Accepted, Consumer, Refusal};
-    use carafe_telemetry::{Batch, Request};
+    use carafe_telemetry::{Batch, Request, Signal};
 
     #[derive(Default)]
     struct Bodies(parking_lot::Mutex<Vec<(String, String)>>);
@@ -314,13 +316,15 @@ mod tests {
         let second = Duration::from_secs(1);
         let options =
             BatchOptions { queue_limit: 100, batch_limit: 100, delay: second, timeout: second };
-        let (records, batcher) = Batcher::new(options, "");
+        let (records, batcher) = Batcher::new(Signal::Logs, options);
+        let registry = Registry::new(ResourceOptions::default(), MetricOptions::default());
+        let process = ProcessInfo { pid: 1, parent_pid: 0, executable: String::new() };
         let (reader, mut writer) = io::pipe().unwrap();
         let (stop, _keep) = io::pipe().unwrap();
         let copy = Copy {
             stream: Stream::Stderr,
             source: OwnedFd::from(reader).into(),
-            resource: Arc::default(),
+            instance: registry.started(&process),
             records,
             line: Vec::new(),
             stop,

@@ -1,9 +1,13 @@
 //! The processes of the app: each an instance of the service, with its resource and its metrics.
 
+use crate::instruments::Instruments;
 use crate::metrics::{HttpMetrics, MetricOptions};
+use crate::origin::Origin;
 use crate::resource::{self, ProcessInfo, ResourceOptions};
 use carafe_telemetry::UnixNanos;
-use carafe_telemetry::otlp::{ExportMetricsServiceRequest, Resource, ResourceMetrics};
+use carafe_telemetry::otlp::{
+    ExportMetricsServiceRequest, Resource, ResourceMetrics, ScopeMetrics,
+};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +20,64 @@ const INSTANCE_LIMIT: usize = 4_096;
 #[derive(Debug)]
 pub struct Instance {
     pid: u32,
-    /// The resource of its telemetry.
-    pub resource: Arc<Resource>,
-    /// What it measured.
+    /// As the launcher found it.
+    found: Resource,
+    /// What the universal engine sees here, with the resource of all the process' telemetry.
+    universal: Mutex<Arc<Origin>>,
+    /// What the universal engine measured.
     pub metrics: Mutex<HttpMetrics>,
+    /// What Python engines measured: one unless a program replaced another (exec).
+    instruments: Mutex<Vec<Arc<Mutex<Instruments>>>>,
     has_ended: AtomicBool,
+}
+
+impl Instance {
+    /// The resource of the process' telemetry.
+    pub fn resource(&self) -> Arc<Resource> {
+        Arc::clone(&self.universal.lock().resource)
+    }
+
+    /// The origin of what the universal engine sees.
+    pub fn universal(&self) -> Arc<Origin> {
+        Arc::clone(&self.universal.lock())
+    }
+
+    /// The process describes itself; its resource from now on.
+    pub fn describe(&self, own: Resource) -> Arc<Resource> {
+        let resource = Arc::new(resource::merge(&self.found, own));
+        let mut universal = self.universal.lock();
+        *universal = Origin::new(Arc::clone(&resource), Arc::clone(&universal.scope));
+        resource
+    }
+
+    fn collect(&self, now: UnixNanos) -> Vec<ResourceMetrics> {
+        let resource = self.resource();
+        let mut own: Vec<ScopeMetrics> = self.metrics.lock().collect(now).into_iter().collect();
+        let mut others = Vec::new();
+        self.instruments.lock().retain(|instruments| {
+            let mut instruments = instruments.lock();
+            let scopes = instruments.collect(now);
+            if Arc::ptr_eq(instruments.resource(), &resource) {
+                own.extend(scopes);
+            } else {
+                others.extend(resource_metrics(instruments.resource(), scopes));
+            }
+            !instruments.has_ended()
+        });
+        resource_metrics(&resource, own).into_iter().chain(others).collect()
+    }
+}
+
+/// `None` where nothing was measured.
+fn resource_metrics(
+    resource: &Resource,
+    scope_metrics: Vec<ScopeMetrics>,
+) -> Option<ResourceMetrics> {
+    (!scope_metrics.is_empty()).then(|| ResourceMetrics {
+        resource: Some(resource.clone()),
+        scope_metrics,
+        schema_url: String::new(),
+    })
 }
 
 /// All processes whose telemetry is not yet reported to the end.
@@ -57,10 +114,14 @@ impl Registry {
         if let Some(instance) = known {
             return Arc::clone(instance);
         }
+        let found = resource::resource(&self.resources, process);
+        let resource = Arc::new(found.clone());
         let instance = Arc::new(Instance {
             pid: process.pid,
-            resource: Arc::new(resource::resource(&self.resources, process)),
+            found,
+            universal: Mutex::new(Origin::universal(resource, self.metrics.semconv.schema_url())),
             metrics: Mutex::new(HttpMetrics::new(self.metrics, UnixNanos::now())),
+            instruments: Mutex::default(),
             has_ended: AtomicBool::new(false),
         });
         if instances.len() >= INSTANCE_LIMIT {
@@ -68,6 +129,15 @@ impl Registry {
         }
         instances.push(Arc::clone(&instance));
         instance
+    }
+
+    /// A place for what a Python engine in the process measures.
+    pub fn instruments(&self, instance: &Instance) -> Arc<Mutex<Instruments>> {
+        let resource = instance.resource();
+        let instruments = Instruments::new(self.metrics, resource, UnixNanos::now());
+        let instruments = Arc::new(Mutex::new(instruments));
+        instance.instruments.lock().push(Arc::clone(&instruments));
+        instruments
     }
 
     /// The process has ended: it is reported once more.
@@ -82,13 +152,7 @@ impl Registry {
         self.instances.lock().retain(|instance| {
             // Asked before collecting: what is measured after that keeps the instance.
             let has_ended = instance.has_ended.load(Ordering::Relaxed);
-            if let Some(scope) = instance.metrics.lock().collect(now) {
-                resource_metrics.push(ResourceMetrics {
-                    resource: Some((*instance.resource).clone()),
-                    scope_metrics: vec![scope],
-                    schema_url: String::new(),
-                });
-            }
+            resource_metrics.extend(instance.collect(now));
             !has_ended
         });
         (!resource_metrics.is_empty()).then_some(ExportMetricsServiceRequest { resource_metrics })

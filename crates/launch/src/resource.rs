@@ -57,6 +57,20 @@ pub fn resource(options: &ResourceOptions, process: &ProcessInfo) -> Resource {
     Resource { attributes, ..Default::default() }
 }
 
+/// The resource of a process that describes itself: what it says wins over what the launcher found
+/// out. Keys stay where they were, as in the official agent's resource; new ones follow.
+pub fn merge(found: &Resource, own: Resource) -> Resource {
+    let mut merged = found.clone();
+    for attribute in own.attributes {
+        match merged.attributes.iter_mut().find(|kept| kept.key == attribute.key) {
+            Some(kept) => *kept = attribute,
+            None => merged.attributes.push(attribute),
+        }
+    }
+    merged.dropped_attributes_count = own.dropped_attributes_count;
+    merged
+}
+
 fn set(attributes: &mut Vec<KeyValue>, attribute: KeyValue) {
     attributes.retain(|kept| kept.key != attribute.key);
     attributes.push(attribute);
@@ -124,6 +138,26 @@ mod tests {
                 "telemetry.auto.version",
             ]
         );
+    }
+
+    #[test]
+    fn what_a_process_says_of_itself_wins_and_keeps_its_place() {
+        let options = ResourceOptions { service_name: "todo".into(), ..Default::default() };
+        let own = Resource {
+            attributes: vec![
+                otlp::string("service.name", "shop"),
+                otlp::string("telemetry.distro.name", "carafe"),
+                otlp::string("telemetry.sdk.language", "python"),
+            ],
+            ..Default::default()
+        };
+        let merged = merge(&resource(&options, &process()), own);
+        let pairs: Vec<_> = merged.attributes.iter().map(|kv| kv.key.as_str()).collect();
+        assert_eq!(pairs.first(), Some(&"telemetry.sdk.language"));
+        assert_eq!(pairs.get(4), Some(&"service.name"));
+        assert_eq!(pairs.last(), Some(&"telemetry.distro.name"));
+        assert_eq!(find_str(&merged.attributes, "telemetry.sdk.language"), Some("python"));
+        assert_eq!(find_str(&merged.attributes, "service.name"), Some("shop"));
     }
 
     #[test]

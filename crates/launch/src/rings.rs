@@ -5,19 +5,22 @@
 //! which processes have ended; a dead process' ring is read to its end and removed.
 
 use crate::clock::{Clock, monotonic_ns};
-use crate::directory::{RingName, c_path, is_alive};
+use crate::directory::{Engine, RingName, c_path, is_alive};
 use crate::exchange::{Assembler, Progress};
 use crate::http::{self, HttpOptions, Request};
+use crate::interpreter;
+use crate::origin::Origin;
+use crate::python::PythonEngine;
 use crate::registry::{Instance, Registry};
 use crate::resource::ProcessInfo;
 use crate::route::Routes;
 use carafe_telemetry::UnixNanos;
-use carafe_telemetry::otlp::{Resource, Span};
 use carafe_wire::doorbell;
-use carafe_wire::record::Record;
+use carafe_wire::record::{Notice, NoticeKind, Record};
 use carafe_wire::ring::{Consumer, Memory};
 use carafe_wire::shm::{MappedDoorbell, MappedRing};
-use std::collections::HashMap;
+use prost::Message;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,10 +39,14 @@ const LIVENESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Rings that are read at once; further processes are not seen, which is said once.
 const RING_LIMIT: usize = 4_096;
 
-/// Takes finished spans.
-pub trait SpanSink: Send {
-    /// A span of the process with that resource. Must not wait.
-    fn span(&mut self, resource: &Arc<Resource>, span: Span);
+/// Takes what was read. Must not wait.
+pub trait Sink: Send {
+    /// A finished span: an OTLP `Span` in protobuf.
+    fn span(&mut self, origin: &Arc<Origin>, otlp: &[u8]);
+    /// A log record: an OTLP `LogRecord` in protobuf.
+    fn log(&mut self, origin: &Arc<Origin>, otlp: &[u8]);
+    /// A line for the start report.
+    fn notice(&mut self, notice: &Notice<'_>);
 }
 
 /// What the reader counts, for messages and self-telemetry.
@@ -70,6 +77,8 @@ pub struct RingReader<S> {
     seen_unwritten: u32,
     has_warned: Warned,
     last_liveness_check: Instant,
+    /// Where the Python engine lies; `None`: it is not wanted.
+    python_path: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -86,13 +95,17 @@ struct Ring {
     consumer: Consumer<MappedRing>,
     assembler: Assembler,
     instance: Option<Arc<Instance>>,
+    /// Of a ring that it writes.
+    python: Option<PythonEngine>,
+    /// Who wrote this, until it was looked at whether the Python engine should be there.
+    unexamined: Option<ProcessInfo>,
     /// The process has replaced itself by another program, which has a ring of its own.
     is_superseded: bool,
     seen_dropped: u64,
     seen_orphans: u64,
 }
 
-impl<S: SpanSink> RingReader<S> {
+impl<S: Sink> RingReader<S> {
     /// A reader of the rings in `directory`.
     pub fn new(
         directory: &Path,
@@ -116,7 +129,14 @@ impl<S: SpanSink> RingReader<S> {
             seen_unwritten: 0,
             has_warned: Warned::default(),
             last_liveness_check: Instant::now(),
+            python_path: None,
         }
+    }
+
+    /// Says so where a Python process shows up without the engine, which lies in that directory.
+    pub fn expecting_python(mut self, engine: Option<PathBuf>) -> Self {
+        self.python_path = engine;
+        self
     }
 
     /// Reads until `stop` is set and the bell was rung; then once more all there is.
@@ -139,6 +159,7 @@ impl<S: SpanSink> RingReader<S> {
             // Also while data never ceases: the rings of the dead hold memory.
             if self.last_liveness_check.elapsed() >= LIVENESS_INTERVAL {
                 self.last_liveness_check = Instant::now();
+                self.note_python_without_engine();
                 self.remove_ended();
                 self.note_faults();
             }
@@ -201,10 +222,11 @@ impl<S: SpanSink> RingReader<S> {
         }
         match c_path(&path).and_then(|path| MappedRing::open(&path)) {
             Ok(memory) => {
-                for ring in self.rings.values_mut().filter(|ring| ring.name.pid == parsed.pid) {
-                    ring.is_superseded = true;
+                self.supersede(parsed);
+                let mut others = self.rings.values().filter(|ring| ring.name.pid == parsed.pid);
+                if others.all(|ring| ring.is_superseded) {
+                    self.counters.processes.fetch_add(1, Ordering::Relaxed);
                 }
-                self.counters.processes.fetch_add(1, Ordering::Relaxed);
                 self.rings.insert(name, Ring::new(path, parsed, memory));
             }
             Err(error) => {
@@ -212,6 +234,28 @@ impl<S: SpanSink> RingReader<S> {
                 tracing::warn!("cannot read ring {}: {error}", path.display());
                 let _ = std::fs::remove_file(&path);
             }
+        }
+    }
+
+    /// Of two rings of one engine in one process the older belongs to a program that has replaced
+    /// itself (exec), and so does what the other engine wrote before.
+    fn supersede(&mut self, new: RingName) {
+        let same_process = |ring: &&mut Ring| ring.name.pid == new.pid;
+        let replaced = self
+            .rings
+            .values()
+            .map(|ring| ring.name)
+            .filter(|name| name.pid == new.pid && name.engine == new.engine)
+            .max();
+        let Some(replaced) = replaced else { return };
+        for ring in self.rings.values_mut().filter(same_process) {
+            // The new program can have started the other engine before this one, but then that
+            // ring is younger than the one that is replaced here.
+            ring.is_superseded |= ring.name.engine == new.engine
+                || match new.engine {
+                    Engine::Universal => ring.name.time_ns < replaced.time_ns,
+                    Engine::Python => ring.name.time_ns < new.time_ns,
+                };
         }
     }
 
@@ -237,7 +281,9 @@ impl<S: SpanSink> RingReader<S> {
     fn finish(&mut self) {
         self.note_faults();
         let is_running = |ring: &&Ring| !ring.is_superseded && is_alive(ring.name.pid);
-        let running = self.rings.values().filter(is_running).count();
+        let running: HashSet<u32> =
+            self.rings.values().filter(is_running).map(|ring| ring.name.pid).collect();
+        let running = running.len();
         if running > 0 {
             tracing::warn!(
                 "the app's main process has ended; {running} other process(es) of it still run \
@@ -252,6 +298,9 @@ impl<S: SpanSink> RingReader<S> {
     fn end(&mut self, mut ring: Ring) {
         let Self { options, registry, routes, sink, rings, .. } = self;
         let mut context = Context { options, registry, routes, sink, clock: Clock::now() };
+        if let Some(python) = &ring.python {
+            python.end();
+        }
         if let Some(instance) = ring.instance.take() {
             ring.assembler.process_ended(monotonic_ns(), &mut |progress| {
                 context.progress(&instance, progress);
@@ -266,6 +315,26 @@ impl<S: SpanSink> RingReader<S> {
             }
         }
         let _ = std::fs::remove_file(&ring.path);
+    }
+
+    /// Looks once at each process: the engine starts before the app, and so before any message.
+    fn note_python_without_engine(&mut self) {
+        let Some(engine) = &self.python_path else { return };
+        let has_engine: HashSet<u32> = self
+            .rings
+            .values()
+            .filter(|ring| ring.name.engine == Engine::Python)
+            .map(|ring| ring.name.pid)
+            .collect();
+        for ring in self.rings.values_mut() {
+            let Some(process) = ring.unexamined.take() else { continue };
+            if !has_engine.contains(&process.pid)
+                && let Some(reason) = interpreter::why_without_engine(&process, engine)
+            {
+                let text = [b"python\0\0", reason.as_bytes(), b"\0"].concat();
+                self.sink.notice(&Notice { kind: NoticeKind::Problem, text: &text });
+            }
+        }
     }
 
     fn note_faults(&mut self) {
@@ -293,19 +362,21 @@ impl Ring {
             consumer: Consumer::new(memory),
             assembler: Assembler::default(),
             instance: None,
+            python: None,
+            unexamined: None,
             is_superseded: false,
             seen_dropped: 0,
             seen_orphans: 0,
         }
     }
 
-    fn read<S: SpanSink>(
+    fn read<S: Sink>(
         &mut self,
         context: &mut Context<'_, S>,
         counters: &ReaderCounters,
         has_warned: &mut Warned,
     ) -> usize {
-        let Self { consumer, assembler, instance, name, .. } = self;
+        let Self { consumer, assembler, instance, python, unexamined, name, .. } = self;
         let mut unusable = 0;
         let result = consumer.drain(|kind, payload| {
             let Some(record) = Record::decode(kind, payload) else {
@@ -318,9 +389,15 @@ impl Ring {
                     parent_pid: hello.parent_pid,
                     executable: String::from_utf8_lossy(hello.executable).into_owned(),
                 };
-                *instance = Some(context.registry.started(&process));
-            }
-            if let Some(instance) = instance {
+                let started = context.registry.started(&process);
+                if name.engine == Engine::Python && python.is_none() {
+                    *python = Some(PythonEngine::new(Arc::clone(&started), context.registry));
+                }
+                *instance = Some(started);
+                *unexamined = Some(process);
+            } else if let Some(python) = python {
+                unusable += u64::from(!python.record(&record, context.sink));
+            } else if let Some(instance) = instance {
                 assembler.record(record, &mut |progress| context.progress(instance, progress));
             }
         });
@@ -363,7 +440,7 @@ struct Context<'a, S> {
     clock: Clock,
 }
 
-impl<S: SpanSink> Context<'_, S> {
+impl<S: Sink> Context<'_, S> {
     fn progress(&mut self, instance: &Instance, progress: Progress<'_>) {
         match progress {
             Progress::Started(connection, head) => {
@@ -379,7 +456,7 @@ impl<S: SpanSink> Context<'_, S> {
                 if let Some(traced) = traced {
                     instance.metrics.lock().finished(&traced, UnixNanos::now());
                     if let Some(span) = traced.span {
-                        self.sink.span(&instance.resource, span);
+                        self.sink.span(&instance.universal(), &span.encode_to_vec());
                     }
                 }
             }

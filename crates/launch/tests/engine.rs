@@ -6,10 +6,11 @@
 use carafe_launch::directory::RunDirectory;
 use carafe_launch::http::HttpOptions;
 use carafe_launch::metrics::MetricOptions;
+use carafe_launch::origin::Origin;
 use carafe_launch::registry::Registry;
 use carafe_launch::resource::ResourceOptions;
-use carafe_launch::rings::{ReaderCounters, RingReader, SpanSink};
-use carafe_telemetry::otlp::{Resource, Span};
+use carafe_launch::rings::{ReaderCounters, RingReader, Sink};
+use carafe_wire::record::Notice;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,10 +41,14 @@ fn program(directory: &Path) -> PathBuf {
 #[derive(Clone, Default)]
 struct Spans(Arc<AtomicUsize>);
 
-impl SpanSink for Spans {
-    fn span(&mut self, _resource: &Arc<Resource>, _span: Span) {
+impl Sink for Spans {
+    fn span(&mut self, _origin: &Arc<Origin>, _otlp: &[u8]) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
+
+    fn log(&mut self, _origin: &Arc<Origin>, _otlp: &[u8]) {}
+
+    fn notice(&mut self, _notice: &Notice<'_>) {}
 }
 
 /// What a run of a program led to.
@@ -95,6 +100,8 @@ fn programs_behave_as_without_it_and_are_seen() {
         ("hidden-close", 4, 1),
         // The child that only closes has nothing to say.
         ("fork", 4, 2),
+        // Two exchanges of two halves, then three of the client's half, one of them in a child.
+        ("yield", 7, 2),
         // A vfork child's program, this one, and the one that replaces it.
         ("exec", 6, 3),
     ] {

@@ -4,13 +4,13 @@
 
 use carafe_launch::http::HttpOptions;
 use carafe_launch::metrics::MetricOptions;
+use carafe_launch::origin::Origin;
 use carafe_launch::registry::Registry;
 use carafe_launch::resource::ResourceOptions;
-use carafe_launch::rings::{ReaderCounters, RingReader, SpanSink};
+use carafe_launch::rings::{ReaderCounters, RingReader, Sink};
 use carafe_telemetry::UnixNanos;
-use carafe_telemetry::otlp::{Resource, Span};
 use carafe_wire::doorbell;
-use carafe_wire::record::{Connection, Half, Hello, Message, Record};
+use carafe_wire::record::{Connection, Half, Hello, Message, Notice, Record};
 use carafe_wire::ring::{Memory, Producer};
 use carafe_wire::shm::{MappedDoorbell, MappedRing};
 use std::ffi::CString;
@@ -27,10 +27,14 @@ const DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Clone, Default)]
 struct Spans(Arc<AtomicUsize>);
 
-impl SpanSink for Spans {
-    fn span(&mut self, _resource: &Arc<Resource>, _span: Span) {
+impl Sink for Spans {
+    fn span(&mut self, _origin: &Arc<Origin>, _otlp: &[u8]) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
+
+    fn log(&mut self, _origin: &Arc<Origin>, _otlp: &[u8]) {}
+
+    fn notice(&mut self, _notice: &Notice<'_>) {}
 }
 
 impl Spans {

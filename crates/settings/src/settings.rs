@@ -62,12 +62,14 @@ pub struct Settings {
 }
 
 /// Carafe's own settings. Addresses are as given, `host:port`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnSettings {
     /// Make log records of what the app prints.
     pub capture_output: bool,
     /// Say what is done and why.
     pub explain: bool,
+    /// Put the Python engine into Python programs.
+    pub python: bool,
     /// Address of the hosted backend's UI and query APIs.
     pub query: Option<String>,
     /// Address of the hosted backend's OTLP/gRPC receiver.
@@ -104,6 +106,8 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("fatal", LogLevel::Error),
     ("critical", LogLevel::Error),
 ];
+
+const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false), ("true", true), ("false", false)];
 
 const SERVICE_NAME: &str = "service.name";
 
@@ -157,6 +161,7 @@ impl OwnSettings {
         Self {
             capture_output: reader.boolean(&["CARAFE_CAPTURE_OUTPUT"]),
             explain: reader.boolean(&["CARAFE_EXPLAIN"]),
+            python: reader.choice("CARAFE_PYTHON", SWITCH, ("on", true)),
             query: address(reader, "CARAFE_QUERY"),
             otlp_grpc: address(reader, "CARAFE_OTLP_GRPC"),
             otlp_http: address(reader, "CARAFE_OTLP_HTTP"),

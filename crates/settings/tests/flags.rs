@@ -64,7 +64,10 @@ fn only_carafes_own_flags_are_more() {
         .filter_map(|variable| variable.flag)
         .filter(|flag| !official.contains(flag))
         .collect();
-    assert_eq!(more, ["capture_output", "explain", "query", "otlp_grpc", "otlp_http", "telemetry"]);
+    assert_eq!(
+        more,
+        ["capture_output", "explain", "python", "query", "otlp_grpc", "otlp_http", "telemetry"]
+    );
 }
 
 #[test]

@@ -418,7 +418,7 @@ fn every_declared_variable_is_read_unless_it_is_handed_on() {
     Settings::resolve(&lookup).unwrap();
     let read = read.into_inner();
     // Set by the launcher for the engines, not for people.
-    let internal = ["CARAFE_RING_DIR"];
+    let internal = ["CARAFE_RING_DIR", "CARAFE_SERVICE_NAME", "CARAFE_SIGNALS"];
     for variable in VARIABLES {
         let name = variable.name.replace(ANY_LIBRARY, "FLASK");
         let handed_on = variable.part == Part::App && name != "OTEL_CONFIG_FILE";

@@ -18,7 +18,8 @@ pub use opentelemetry_proto::tonic::logs::v1::{
 pub use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
     Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-    Summary, SummaryDataPoint, exemplar, metric, number_data_point,
+    Summary, SummaryDataPoint, exemplar, exponential_histogram_data_point, metric,
+    number_data_point,
 };
 pub use opentelemetry_proto::tonic::resource::v1::Resource;
 pub use opentelemetry_proto::tonic::trace::v1::{

@@ -25,6 +25,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("api", &["telemetry", "store"]),
     ("ui", &[]),
     ("launch", &["wire", "http1", "bundle", "telemetry", "pipeline"]),
+    ("python", &["wire"]),
     ("todo", &[]),
     ("e2e", &[]),
 ];

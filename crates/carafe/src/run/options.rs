@@ -3,7 +3,7 @@
 use carafe_launch::batch::BatchOptions;
 use carafe_launch::http::{CapturedHeaders, HeaderPatterns, HttpOptions, PlainPattern, Semconv};
 use carafe_launch::launcher::RunOptions;
-use carafe_launch::metrics::{ExemplarFilter, MetricOptions};
+use carafe_launch::metrics::{self, ExemplarFilter, MetricOptions};
 use carafe_launch::propagation::Propagator;
 use carafe_launch::resource::{Detector, ResourceOptions};
 use carafe_launch::sampling::{RootSampler, Sampler};
@@ -31,7 +31,12 @@ pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOp
         },
         metrics: MetricOptions {
             semconv,
-            is_delta: settings.metric_reader.temporality != Temporality::Cumulative,
+            temporality: match settings.metric_reader.temporality {
+                Temporality::Cumulative => metrics::Temporality::Cumulative,
+                Temporality::Delta => metrics::Temporality::Delta,
+                Temporality::LowMemory => metrics::Temporality::LowMemory,
+            },
+            is_exponential: settings.metric_reader.is_exponential,
             exemplars: match settings.exemplar_filter {
                 settings::ExemplarFilter::AlwaysOn => ExemplarFilter::AlwaysOn,
                 settings::ExemplarFilter::AlwaysOff => ExemplarFilter::AlwaysOff,
@@ -43,6 +48,7 @@ pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOp
         spans: batches(&settings.span_batches),
         logs: batches(&settings.log_batches),
         is_output_captured: settings.own.capture_output,
+        has_python_engine: settings.own.python,
     }
 }
 

@@ -161,6 +161,33 @@ int main(int count, char **arguments) {
         execve(arguments[0], again, environment);
         _exit(126);
     }
+    if (!strcmp(scenario, "yield")) {
+        /* As another engine in the process calls it. */
+        void (*yield)(unsigned) = (void (*)(unsigned))dlsym(RTLD_DEFAULT, "carafe_universal_yield");
+        if (yield) yield(4);
+        open_connection();
+        exchange();
+        carry(client_end, server_end, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+        if (yield) yield(1);
+        /* This one is recorded to its end, for both halves. */
+        carry(server_end, client_end, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        /* The client's half alone, on an old connection and on a new one. */
+        exchange();
+        open_connection();
+        exchange();
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            exchange();
+            if (yield) yield(2);
+            exchange();
+            open_connection();
+            exchange();
+            _exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+        _exit(0);
+    }
     if (!strcmp(scenario, "libraries")) {
         call_private_libraries(arguments + 2);
         _exit(0);

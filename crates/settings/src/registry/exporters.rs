@@ -123,9 +123,9 @@ pub(super) const METRICS: &[Variable] = &[
     variable(
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
         "exporter_otlp_metrics_default_histogram_aggregation",
-        App,
+        Exporter,
         "explicit_bucket_histogram",
-        "Kind of histograms that an SDK in the app makes.",
+        "Buckets of the histograms that a Python app defines: `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`; holds for every exporter.",
     ),
     variable(
         "OTEL_METRIC_EXPORT_INTERVAL",

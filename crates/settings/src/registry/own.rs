@@ -19,6 +19,13 @@ pub(super) const VARIABLES: &[Variable] = &[
         "Whether to say on stderr what is instrumented, what is not and why, and where data goes.",
     ),
     variable(
+        "CARAFE_PYTHON",
+        "python",
+        Carafe,
+        "on",
+        "With `off` the Python engine stays out of Python programs; the universal engine alone sees them.",
+    ),
+    variable(
         "CARAFE_QUERY",
         "query",
         Carafe,
@@ -51,5 +58,17 @@ pub(super) const VARIABLES: &[Variable] = &[
         Carafe,
         "",
         "Set by `carafe run` for the app: the directory that the engines in it write to.",
+    ),
+    unflagged(
+        "CARAFE_SERVICE_NAME",
+        Carafe,
+        "",
+        "Set by `carafe run` for the app: the service's name where no other variable has it.",
+    ),
+    unflagged(
+        "CARAFE_SIGNALS",
+        Carafe,
+        "",
+        "Set by `carafe run` for the app: which of traces, metrics and logs are exported.",
     ),
 ];

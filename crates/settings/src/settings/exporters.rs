@@ -337,7 +337,12 @@ pub struct MetricSettings {
     pub export_timeout: Duration,
     /// What counters count from.
     pub temporality: Temporality,
+    /// Whether the app's histograms have exponential buckets.
+    pub is_exponential: bool,
 }
+
+const HISTOGRAMS: &[(&str, bool)] =
+    &[("explicit_bucket_histogram", false), ("base2_exponential_bucket_histogram", true)];
 
 const DEFAULT_EXPORT_INTERVAL_MS: u64 = 60_000;
 
@@ -351,6 +356,11 @@ impl MetricSettings {
                 "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
                 TEMPORALITIES,
                 ("cumulative", Temporality::Cumulative),
+            ),
+            is_exponential: reader.choice(
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                HISTOGRAMS,
+                ("explicit_bucket_histogram", false),
             ),
         }
     }
