@@ -137,7 +137,8 @@ def run_pytest(python, suite, directory, engine, done):
             environment["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = "*"
             environment["PYTHONPATH"] = f"{engine}{os.pathsep}{HERE / 'plugin'}"
         command = [python, "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
-        command += ["--timeout", str(TEST_TIMEOUT_S), *suites.paths(suite)]
+        command += ["--continue-on-collection-errors", "--timeout", str(TEST_TIMEOUT_S)]
+        command += suites.paths(suite)
         log = scratch / "log"
         with open(log, "wb") as output:
             try:
@@ -239,11 +240,12 @@ def main():
     engine = None
     if not options.control:
         engine = (options.engine or engine_directory()).resolve()
+    plugin = hashlib.sha256((HERE / "plugin/outcomes.py").read_bytes()).hexdigest()[:8]
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     faults = []
     for suite in options.suite or suites.ALL:
         directory = fetch(cache, python, *suites.distribution(suite))
-        kept = cache / f"control-{suite}.json"
+        kept = cache / f"control-{suite}-{plugin}.json"
         if options.quick and kept.exists():
             control = {test: tuple(value) for test, value in json.loads(kept.read_text()).items()}
         else:

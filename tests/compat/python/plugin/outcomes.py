@@ -7,9 +7,13 @@ import json
 import os
 import sys
 
+# Looked up once: some tests empty the environment.
+OUTCOMES = os.environ["COMPAT_OUTCOMES"]
+DONE = frozenset(filter(None, os.environ.get("COMPAT_DONE", "").split("\n")))
+
 
 def write(**fields):
-    with open(os.environ["COMPAT_OUTCOMES"], "a", encoding="utf-8") as file:
+    with open(OUTCOMES, "a", encoding="utf-8") as file:
         file.write(json.dumps(fields) + "\n")
 
 
@@ -22,9 +26,8 @@ def pytest_sessionstart():
 
 
 def pytest_collection_modifyitems(items, config):
-    done = set(filter(None, os.environ.get("COMPAT_DONE", "").split("\n")))
-    left = [item for item in items if item.nodeid not in done]
-    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in done])
+    left = [item for item in items if item.nodeid not in DONE]
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in DONE])
     items[:] = left
 
 
