@@ -2,9 +2,10 @@
 //!
 //! [`view::RequestView`] is a request whatever the protocol between server and app,
 //! [`exchange::Exchange`] makes a span and measurements of it. [`environ`] reads WSGI;
-//! [`wsgi`] is what the shims of WSGI servers and of Flask call.
+//! [`wsgi`] and [`django`] are what the shims call.
 
 pub(crate) mod convention;
+pub(crate) mod django;
 pub(crate) mod environ;
 pub(crate) mod exchange;
 pub(crate) mod headers;
@@ -22,5 +23,6 @@ use pyo3::prelude::*;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     request::register(module)?;
     response::register(module)?;
-    wsgi::register(module)
+    wsgi::register(module)?;
+    django::register(module)
 }

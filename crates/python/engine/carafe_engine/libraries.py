@@ -38,6 +38,7 @@ _WSGI_SERVERS = (
 LIBRARIES = (
     Library("wsgi", "wsgi", _WSGI_SERVERS),
     Library("flask", "flask", ("flask.app",), "flask", ("2.0", "3.2")),
+    Library("django", "django", ("django.core.handlers.base",), "django", ("2.0", "6.1")),
     # Clients
     Library("http_client", "http_client", ("http.client",)),
     Library("urllib", "urllib", ("urllib.request",)),

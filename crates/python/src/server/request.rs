@@ -9,6 +9,7 @@ use super::response;
 use crate::capi;
 use crate::engine::guard;
 use crate::gil::GilCell;
+use crate::span::Span;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -164,6 +165,16 @@ impl ServerRequest {
         wrapper.is_some_and(|wrapper| iterable.is_instance(&wrapper).unwrap_or(true))
     }
 
+    /// A framework is done with the request: it ends here, unless it is the server's.
+    pub(crate) fn end_in_framework(&self, py: Python<'_>) -> PyResult<()> {
+        let is_servers = self.held.open(py).is_some_and(|held| held.start_response.is_some());
+        if !is_servers {
+            self.release(py)?;
+            self.with(py, |exchange| exchange.finish(py))?;
+        }
+        Ok(())
+    }
+
     fn finish(&self, py: Python<'_>) {
         guard(py, "end of a request", || self.with(py, |exchange| exchange.finish(py)));
     }
@@ -214,6 +225,13 @@ impl ServerRequest {
             Some(start_response) => start_response.call(arguments, keywords),
             None => Err(pyo3::exceptions::PyRuntimeError::new_err("the request has ended")),
         }
+    }
+
+    /// The request's span; `None` where it has none.
+    #[getter]
+    fn span(&self, py: Python<'_>) -> PyResult<Option<Py<Span>>> {
+        let span = self.with(py, |exchange| Ok(exchange.span().map(|span| span.clone_ref(py))))?;
+        Ok(span.flatten())
     }
 
     /// The app has failed with an exception.

@@ -58,22 +58,36 @@ fn set_response_propagators(module: &Bound<'_, PyAny>) {
     }
 }
 
-/// Adds the headers of the response propagator that the app has set, if any, to a WSGI response's.
+/// The response propagator that the app has set, if any.
 #[inline]
-pub(crate) fn propagate(py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+fn propagator(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let module = match PROPAGATORS.open(py) {
         Some(module) => match &*module {
             Some(module) => module.bind(py).clone(),
-            None => return Ok(()),
+            None => return Ok(None),
         },
-        None => return Ok(()),
+        None => return Ok(None),
     };
     let propagator = module.call_method0(intern!(py, "get_global_response_propagator"))?;
-    if propagator.is_none() {
-        return Ok(());
+    Ok((!propagator.is_none()).then_some(propagator))
+}
+
+/// Adds the headers of the response propagator to a WSGI response's.
+#[inline]
+pub(crate) fn propagate(py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Some(propagator) = propagator(py)? {
+        let setter = py.import("carafe_engine.instrument.wsgi")?.getattr("RESPONSE_SETTER")?;
+        propagator.call_method1(intern!(py, "inject"), (headers, py.None(), setter))?;
     }
-    let setter = py.import("carafe_engine.instrument.wsgi")?.getattr("RESPONSE_SETTER")?;
-    propagator.call_method1(intern!(py, "inject"), (headers, py.None(), setter))?;
+    Ok(())
+}
+
+/// Adds the headers of the response propagator to a response that is a mapping of headers.
+#[inline]
+pub(crate) fn propagate_in_mapping(py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Some(propagator) = propagator(py)? {
+        propagator.call_method1(intern!(py, "inject"), (response,))?;
+    }
     Ok(())
 }
 

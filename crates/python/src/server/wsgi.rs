@@ -199,9 +199,9 @@ fn routed_by_flask(request: &Bound<'_, PyAny>) {
     });
 }
 
-/// Flask has an exception that no handler of the app wanted.
+/// A framework has an exception that no handler of the app wanted.
 #[pyfunction]
-fn failed_in_flask(environ: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) {
+fn failed_in_app(environ: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) {
     let py = environ.py();
     guard(py, "exception of a request", || {
         let request = Environ::of(environ).and_then(|read| ServerRequest::of(read, py));
@@ -216,5 +216,5 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(begin_wsgi, module)?)?;
     module.add_function(wrap_pyfunction!(begin_flask, module)?)?;
     module.add_function(wrap_pyfunction!(routed_by_flask, module)?)?;
-    module.add_function(wrap_pyfunction!(failed_in_flask, module)?)
+    module.add_function(wrap_pyfunction!(failed_in_app, module)?)
 }

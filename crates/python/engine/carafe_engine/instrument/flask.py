@@ -3,25 +3,25 @@
 import sys
 
 from carafe_engine import _native
-from carafe_engine.instrument import wsgi
+from carafe_engine.instrument import wsgi  # noqa: F401: propagators of responses
+from carafe_engine.instrument.patches import Patches
 
-# (owner, name, original) of what `instrument` has replaced.
-_replaced = []
+_patches = Patches()
 
 
 def instrument(module):
     """Instruments `flask.app.Flask` and `flask.ctx.RequestContext`."""
     _native.yield_universal(1)
-    wsgi.replace(_replaced, module.Flask, "wsgi_app", _wsgi_app)
-    wsgi.replace(_replaced, module.Flask, "handle_exception", _handle_exception)
+    _patches.wrap(module.Flask, "wsgi_app", _wsgi_app)
+    _patches.wrap(module.Flask, "handle_exception", _handle_exception)
     context = sys.modules["flask.ctx"]
     owner = getattr(context, "RequestContext", None) or context.AppContext
-    wsgi.replace(_replaced, owner, "match_request", _match_request)
+    _patches.wrap(owner, "match_request", _match_request)
 
 
 def uninstrument():
     """Flask as it was."""
-    wsgi.restore(_replaced)
+    _patches.undo()
 
 
 def _wsgi_app(original):
@@ -60,7 +60,7 @@ def _handle_exception(original):
             except RuntimeError:
                 environ = None
             if environ is not None:
-                _native.failed_in_flask(environ, args[-1])
+                _native.failed_in_app(environ, args[-1])
         return original(self, *args)
 
     return handle_exception

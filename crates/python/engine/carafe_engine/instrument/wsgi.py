@@ -4,10 +4,10 @@ The app is wrapped where its server takes it, not where it is made, so any app i
 seen: a framework that the engine does not know, middleware, a bare callable.
 """
 
-import functools
 import sys
 
 from carafe_engine import _native, hooks
+from carafe_engine.instrument.patches import Patches
 
 # What a class of the app's must come from to have a shim of its own: module and class.
 _FRAMEWORKS = (
@@ -22,8 +22,7 @@ _GUNICORN_WORKERS = (
     ("gunicorn.workers.base_async", "AsyncWorker"),
 )
 
-# (owner, name, original) of what `instrument` has replaced.
-_replaced = []
+_patches = Patches()
 
 
 class Application:
@@ -82,30 +81,15 @@ def _is_one_of(thing, classes):
     return False
 
 
-def replace(replaced, owner, name, make):
-    """Puts `make(original)` in the place of `owner.name`, and notes that in `replaced`."""
-    original = getattr(owner, name)
-    replaced.append((owner, name, original))
-    setattr(owner, name, functools.wraps(original)(make(original)))
-
-
-def restore(replaced):
-    """Undoes what `replace` did, unless somebody else has put something there since."""
-    while replaced:
-        owner, name, original = replaced.pop()
-        if getattr(getattr(owner, name), "__wrapped__", None) is original:
-            setattr(owner, name, original)
-
-
 def instrument(module):
     """Wraps the apps that a server's module is given."""
     for owner, name, make in _SERVERS[module.__name__](module):
-        replace(_replaced, owner, name, make)
+        _patches.wrap(owner, name, make)
 
 
 def uninstrument():
     """Servers made from now on take apps as they are."""
-    restore(_replaced)
+    _patches.undo()
 
 
 def _wsgiref_handlers(module):
