@@ -2,7 +2,8 @@
 //! end.
 
 use crate::capi;
-use crate::otlp::Writer;
+use crate::otlp::{DEPTH_LIMIT, Writer};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyInt, PyMapping, PySequence, PyString, PyTuple,
@@ -16,7 +17,7 @@ pub(crate) enum Key {
 }
 
 /// A value: computed here, or an object of the app's that cannot change any more (`str`, `bool`,
-/// `int`, `float`, `bytes`, or a `tuple` of these).
+/// `int`, `float`, `bytes`, `None`, or a `tuple` or `dict` of our making of these).
 #[derive(Debug)]
 pub(crate) enum Value {
     Static(&'static str),
@@ -141,27 +142,54 @@ impl Attributes {
 
     /// Sets all items of a mapping.
     pub(crate) fn extend(&mut self, mapping: &Bound<'_, PyAny>, bounds: Bounds) -> PyResult<()> {
+        let mut done = 0;
         if let Ok(dict) = mapping.cast_exact::<PyDict>() {
-            self.entries.reserve(dict.len());
-            let is_fresh = self.entries.is_empty();
-            for (key, value) in dict.iter() {
-                match prepare(&key, &value, bounds)? {
-                    // A dictionary has every key once.
-                    Some(entry) if is_fresh && !bounds.is_reached(self.entries.len()) => {
-                        self.entries.push(entry);
-                    }
-                    Some((key, value)) => self.insert(mapping.py(), key, value, bounds),
-                    None => {}
-                }
+            done = self.extend_plainly(dict, bounds);
+            if done == dict.len() {
+                return Ok(());
             }
-            return Ok(());
         }
+        // A copy: cleaning runs Python code, which may change the mapping.
         let items = mapping.cast::<PyMapping>()?.items()?;
-        for item in items.iter() {
+        for item in items.iter().skip(done) {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-            self.set(&key, &value, bounds)?;
+            match clean_key(&key)? {
+                Some(key) => self.set(&key, &value, bounds)?,
+                None => self.dropped += 1,
+            }
         }
         Ok(())
+    }
+
+    /// Sets the items of a dictionary up to the first that needs cleaning; how many. Runs no
+    /// Python code.
+    #[inline]
+    fn extend_plainly(&mut self, dict: &Bound<'_, PyDict>, bounds: Bounds) -> usize {
+        self.entries.reserve(dict.len());
+        let is_fresh = self.entries.is_empty();
+        let mut done = 0;
+        for (key, value) in dict.iter() {
+            let is_plain = key.is_exact_instance_of::<PyString>()
+                && if value.is_exact_instance_of::<PyString>() {
+                    bounds.length.is_none()
+                } else {
+                    value.is_exact_instance_of::<PyInt>()
+                        || value.is_exact_instance_of::<PyBool>()
+                        || value.is_exact_instance_of::<PyFloat>()
+                };
+            if !is_plain || key.len().unwrap_or_default() == 0 {
+                break;
+            }
+            let entry = (Key::Object(key.unbind()), Value::Object(value.unbind()));
+            // A dictionary has every key once.
+            if is_fresh && !bounds.is_reached(self.entries.len()) {
+                self.entries.push(entry);
+            } else {
+                self.insert(dict.py(), entry.0, entry.1, bounds);
+            }
+            done += 1;
+        }
+        done
     }
 
     #[inline]
@@ -190,6 +218,18 @@ impl Attributes {
         Ok(dict)
     }
 
+    /// The API's immutable collection of them, as events and links have it.
+    pub(crate) fn to_bounded<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let class = py.import(intern!(py, "opentelemetry.attributes"))?;
+        let bounded = class
+            .getattr(intern!(py, "BoundedAttributes"))?
+            .call1((py.None(), self.to_dict(py)?))?;
+        if self.dropped > 0 {
+            bounded.setattr(intern!(py, "dropped"), self.dropped)?;
+        }
+        Ok(bounded)
+    }
+
     /// Writes them as repeated `KeyValue`s. Runs no Python code.
     #[inline]
     pub(crate) fn encode(&self, py: Python<'_>, writer: &mut Writer<'_>, field: u64) {
@@ -214,27 +254,44 @@ pub(crate) fn prepare(
         warn(key.py(), "invalid key `%s`. must be non-empty string.", (key,))?;
         return Ok(None);
     }
-    let value = clean(key, value, bounds.length)?;
-    Ok(value.map(|value| (Key::Object(key.clone().unbind()), value)))
+    let value = clean(value, bounds.length)?;
+    Ok(Some((Key::Object(key.clone().unbind()), Value::Object(value.unbind()))))
 }
 
-/// What is kept of a value; `None` where it is no attribute.
+/// A mapping's key: what is no text is made one, where its class says how. `None` where there is
+/// nothing to keep, which is warned of.
+fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if key.is_instance_of::<PyString>() && key.len()? > 0 {
+        return Ok(Some(key.clone()));
+    }
+    warn(key.py(), "Invalid attribute key `%s`: it must be a non-empty string.", (key,))?;
+    if key.is_truthy()? { as_text(key) } else { Ok(None) }
+}
+
+/// What is kept of a value: nothing that can change any more.
 #[inline]
-pub(crate) fn clean(
-    key: &Bound<'_, PyAny>,
-    value: &Bound<'_, PyAny>,
+fn clean<'py>(value: &Bound<'py, PyAny>, limit: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+    clean_at(value, limit, 0)
+}
+
+#[inline]
+fn clean_at<'py>(
+    value: &Bound<'py, PyAny>,
     limit: Option<usize>,
-) -> PyResult<Option<Value>> {
+    depth: usize,
+) -> PyResult<Bound<'py, PyAny>> {
     if value.is_instance_of::<PyString>() {
-        return Ok(Some(Value::Object(truncate(value, limit)?.unbind())));
+        return truncate(value, limit);
     }
     if value.is_instance_of::<PyInt>()
         || value.is_instance_of::<PyFloat>()
         || value.is_instance_of::<PyBool>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_none()
     {
-        return Ok(Some(Value::Object(value.clone().unbind())));
+        return Ok(value.clone());
     }
-    clean_slowly(key, value, limit)
+    clean_slowly(value, limit, depth)
 }
 
 fn truncate<'py>(text: &Bound<'py, PyAny>, limit: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
@@ -247,93 +304,55 @@ fn truncate<'py>(text: &Bound<'py, PyAny>, limit: Option<usize>) -> PyResult<Bou
     }
 }
 
+/// Sequences become tuples and mappings new dictionaries, what else there is its text, all of
+/// which the specification allows as values.
 #[cold]
-fn clean_slowly(
-    key: &Bound<'_, PyAny>,
-    value: &Bound<'_, PyAny>,
+fn clean_slowly<'py>(
+    value: &Bound<'py, PyAny>,
     limit: Option<usize>,
-) -> PyResult<Option<Value>> {
-    let py = key.py();
-    if value.is_instance_of::<PyBytes>() {
-        let text = value.call_method1("decode", ("utf-8",));
-        return match text {
-            Ok(text) => Ok(Some(Value::Object(truncate(&text, limit)?.unbind()))),
-            Err(_) => {
-                warn(py, "Byte attribute could not be decoded for key `%s`.", (key,))?;
-                Ok(None)
-            }
-        };
+    depth: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    if depth >= DEPTH_LIMIT {
+        return Ok(py.None().into_bound(py));
     }
     if let Ok(sequence) = value.cast::<PySequence>() {
-        return clean_sequence(key, sequence, limit);
+        let mut kept = Vec::new();
+        for element in sequence.try_iter()? {
+            kept.push(clean_at(&element?, limit, depth + 1)?);
+        }
+        return Ok(PyTuple::new(py, kept)?.into_any());
+    }
+    if let Ok(mapping) = value.cast::<PyMapping>() {
+        let kept = PyDict::new(py);
+        for item in mapping.items()?.iter() {
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+            if let Some(key) = clean_key(&key)? {
+                kept.set_item(key, clean_at(&value, limit, depth + 1)?)?;
+            }
+        }
+        return Ok(kept.into_any());
     }
     warn(
         py,
-        "Invalid type %s for attribute '%s' value. Expected one of bool, str, bytes, int, float or \
-         a sequence of those types",
-        (value.get_type().name()?, key),
+        "Invalid type %s for attribute value: expected None, bool, str, bytes, int, float, or a \
+         sequence or mapping of those types",
+        (value.get_type().name()?,),
     )?;
-    Ok(None)
+    Ok(as_text(value)?.unwrap_or_else(|| py.None().into_bound(py)))
 }
 
-fn clean_sequence(
-    key: &Bound<'_, PyAny>,
-    sequence: &Bound<'_, PySequence>,
-    limit: Option<usize>,
-) -> PyResult<Option<Value>> {
-    let py = key.py();
-    let mut kept = Vec::with_capacity(sequence.len()?);
-    let mut first_type: Option<Bound<'_, PyAny>> = None;
-    for element in sequence.try_iter()? {
-        let element = element?;
-        if element.is_none() {
-            kept.push(element);
-            continue;
-        }
-        let element = if element.is_instance_of::<PyBytes>() {
-            match element.call_method1("decode", ("utf-8",)) {
-                Ok(text) => text,
-                Err(_) => {
-                    warn(py, "Byte attribute could not be decoded for key `%s`.", (key,))?;
-                    kept.push(py.None().into_bound(py));
-                    continue;
-                }
-            }
-        } else {
-            element
-        };
-        let is_valid = element.is_instance_of::<PyString>()
-            || element.is_instance_of::<PyInt>()
-            || element.is_instance_of::<PyFloat>();
-        let element_type = element.get_type().into_any();
-        if !is_valid {
-            warn(
-                py,
-                "Invalid type %s in attribute '%s' value sequence. Expected one of bool, str, \
-                 bytes, int, float or None",
-                (element.get_type().name()?, key),
-            )?;
-            return Ok(None);
-        }
-        match &first_type {
-            Some(first) if !first.is(&element_type) => {
-                warn(
-                    py,
-                    "Attribute '%s' mixes types %s and %s in attribute value sequence",
-                    (key, first.getattr("__name__")?, element.get_type().name()?),
-                )?;
-                return Ok(None);
-            }
-            Some(_) => {}
-            None => first_type = Some(element_type),
-        }
-        if element.is_instance_of::<PyString>() {
-            kept.push(truncate(&element, limit)?);
-        } else {
-            kept.push(element);
+/// The text of an object whose class says what that is; `None` for others: they would give their
+/// address in memory.
+fn as_text<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    let (class, base) = (object.get_type(), py.get_type::<PyAny>());
+    for name in [intern!(py, "__str__"), intern!(py, "__repr__")] {
+        if !class.getattr(name)?.is(&base.getattr(name)?) {
+            return Ok(Some(object.str()?.into_any()));
         }
     }
-    Ok(Some(Value::Object(PyTuple::new(py, kept)?.into_any().unbind())))
+    Ok(None)
 }
 
 /// A warning as the official package gives it, so that filters on its logger work.

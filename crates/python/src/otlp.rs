@@ -8,7 +8,7 @@ use pyo3::types::{
 };
 
 /// How deep lists and maps in a value may nest; deeper ones are left empty.
-const DEPTH_LIMIT: usize = 16;
+pub(crate) const DEPTH_LIMIT: usize = 16;
 
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;

@@ -197,9 +197,10 @@ impl Provider {
     /// the ring.
     #[getter]
     pub(crate) fn resource<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let given = self.state.open(py).and_then(|state| {
-            state.resource.as_ref().map(|object| object.bind(py).clone())
-        });
+        let given = self
+            .state
+            .open(py)
+            .and_then(|state| state.resource.as_ref().map(|object| object.bind(py).clone()));
         if given.is_some() || !self.is_global {
             return Ok(given);
         }

@@ -12,7 +12,7 @@ use crate::tracer::{Beginning, given_ns};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 
 /// The logger of the official SDK's spans.
@@ -84,7 +84,8 @@ pub(crate) struct Event {
 pub(crate) struct Link {
     pub(crate) target: Parent,
     pub(crate) attributes: Attributes,
-    object: Option<Py<PyAny>>,
+    /// The API's object for the target, as the app gave it.
+    context: Option<Py<PyAny>>,
 }
 
 /// What bounds a span's own attributes.
@@ -94,7 +95,7 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
 }
 
 impl Link {
-    /// The API's links; those to nowhere without attributes are left out.
+    /// The API's links; those to nowhere that say nothing else are left out.
     pub(crate) fn all(links: &Bound<'_, PyAny>, limits: &Limits) -> PyResult<Vec<Self>> {
         let mut all = Vec::new();
         for link in links.try_iter()? {
@@ -105,48 +106,56 @@ impl Link {
 
     fn from_object(object: &Bound<'_, PyAny>, limits: &Limits) -> PyResult<Option<Self>> {
         let py = object.py();
+        if object.is_none() {
+            return Ok(None);
+        }
         let context = object.getattr(intern!(py, "context"))?;
+        if context.is_none() {
+            return Ok(None);
+        }
         let attributes = object.getattr(intern!(py, "attributes"))?;
         let mut own = Attributes::default();
         if attributes.is_truthy()? {
             let bounds = Bounds { count: limits.link_attributes, length: limits.attribute_length };
             own.extend(&attributes, bounds)?;
         }
-        let target = match parent_of_context(&context)? {
-            Some(mut target) => {
-                // As text: encoding must run no Python code.
-                target.trace_state = match target.trace_state.to_header(py)? {
-                    text if text.is_empty() => TraceState::Empty,
-                    text => TraceState::Raw(Arc::from(text)),
-                };
-                target
-            }
-            // The specification keeps such links for what else they say.
-            None if own.len() > 0 => Parent {
-                trace_id: [0; 16],
-                span_id: [0; 8],
-                flags: 0,
-                is_remote: false,
-                trace_state: TraceState::Empty,
-            },
-            None => return Ok(None),
-        };
-        Ok(Some(Self { target, attributes: own, object: Some(object.clone().unbind()) }))
+        let target = parent_of_context(&context)?;
+        let trace_state = context.getattr(intern!(py, "trace_state"))?;
+        // The specification keeps links to nowhere for what else they say.
+        if target.is_none() && own.len() == 0 && !trace_state.is_truthy()? {
+            return Ok(None);
+        }
+        let mut target = target.unwrap_or(Parent {
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            flags: 0,
+            is_remote: false,
+            trace_state: TraceState::Empty,
+        });
+        // As text: encoding must run no Python code.
+        target.trace_state =
+            match TraceState::from_object(&trace_state).and_then(|state| state.to_header(py)) {
+                Ok(text) if !text.is_empty() => TraceState::Raw(Arc::from(text)),
+                _ => TraceState::Empty,
+            };
+        Ok(Some(Self { target, attributes: own, context: Some(context.unbind()) }))
     }
 
     /// The API's object.
     pub(crate) fn to_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.object {
-            Some(object) => Ok(object.bind(py).clone()),
-            None => api(py)?
-                .getattr("Link")?
-                .call1((span_context(py, &self.target)?, self.attributes.to_dict(py)?)),
-        }
+        let context = match &self.context {
+            Some(context) => context.bind(py).clone(),
+            None => span_context(py, &self.target)?,
+        };
+        api(py)?.getattr("Link")?.call1((context, self.attributes.to_bounded(py)?))
     }
 }
 
 impl Span {
-    pub(crate) fn new(start: SpanStart, beginning: Beginning<'_>) -> Self {
+    pub(crate) fn new(start: SpanStart, mut beginning: Beginning<'_>, limits: &Limits) -> Self {
+        let surplus = limits.links.map_or(0, |limit| beginning.links.len().saturating_sub(limit));
+        beginning.links.drain(..surplus);
+        let dropped_links = u32::try_from(surplus).unwrap_or(u32::MAX);
         Self {
             start,
             parent: beginning.parent,
@@ -160,7 +169,7 @@ impl Span {
                 events: Vec::new(),
                 dropped_events: 0,
                 links: beginning.links,
-                dropped_links: 0,
+                dropped_links,
                 status: Status::default(),
                 end_ns: 0,
                 scope: None,
@@ -311,9 +320,10 @@ impl Span {
             return Ok(());
         }
         let bounds = bounds(&self.limits(py));
-        let Some((key, value)) = prepare(key, value, bounds)? else { return Ok(()) };
-        self.change(py, "Setting attribute on ended span.", |data| {
-            data.attributes.insert(py, key, value, bounds);
+        let entry = prepare(key, value, bounds)?;
+        self.change(py, "Setting attribute on ended span.", |data| match entry {
+            Some((key, value)) => data.attributes.insert(py, key, value, bounds),
+            None => data.attributes.dropped += 1,
         })
     }
 
@@ -530,28 +540,29 @@ impl Span {
     }
 
     #[getter]
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let events: Vec<_> = match self.data.open(py) {
             Some(data) => data
                 .events
                 .iter()
                 .map(|event| {
                     let name = event.name.bind(py).clone();
-                    Ok((name, event.attributes.to_dict(py)?, event.time_ns))
+                    Ok((name, event.attributes.to_bounded(py)?, event.time_ns))
                 })
                 .collect::<PyResult<_>>()?,
             None => Vec::new(),
         };
         let class = py.import("opentelemetry.sdk.trace")?.getattr("Event")?;
-        events.into_iter().map(|event| class.call1(event)).collect()
+        let events = events.into_iter().map(|event| class.call1(event));
+        PyTuple::new(py, events.collect::<PyResult<Vec<_>>>()?)
     }
 
     #[getter]
-    fn links<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let links = self.data.open(py).map(|data| {
             data.links.iter().map(|link| link.to_object(py)).collect::<PyResult<Vec<_>>>()
         });
-        links.unwrap_or_else(|| Ok(Vec::new()))
+        PyTuple::new(py, links.unwrap_or_else(|| Ok(Vec::new()))?)
     }
 
     #[getter]

@@ -121,7 +121,7 @@ impl Tracer {
             scope: Arc::clone(&self.scope),
         };
         let context = beginning.context.clone();
-        let span = Bound::new(py, Span::new(start, beginning))?;
+        let span = Bound::new(py, Span::new(start, beginning, &wishes.limits))?;
         if decision.is_recording
             && let Some(processor) = &wishes.processor
         {

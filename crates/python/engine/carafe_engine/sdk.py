@@ -87,8 +87,11 @@ def _share_context(context):
     configured = os.environ.get("OTEL_PYTHON_CONTEXT")
     if configured not in (None, "", "contextvars_context"):
         _native.notice(2, "opentelemetry.context", "", "OTEL_PYTHON_CONTEXT=%s is not used" % configured)
-    context.context._RuntimeContext.register(_native.RuntimeContext)
-    context._RUNTIME_CONTEXT = _native.RuntimeContext()
+
+    class RuntimeContext(_native.RuntimeContext, context.context._RuntimeContext):
+        """The native one, as an object whose attributes can be replaced."""
+
+    context._RUNTIME_CONTEXT = RuntimeContext()
 
 
 def _provide_traces(trace):
