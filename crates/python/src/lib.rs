@@ -4,6 +4,7 @@
 //! Everything here runs with the interpreter's lock held, which is the engine's only lock: it
 //! starts no thread and waits for nobody. The Python half is in `engine/`.
 
+mod asgi;
 mod attributes;
 mod capi;
 mod client;
@@ -41,5 +42,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logs::register(module)?;
     propagation::register(module)?;
     server::register(module)?;
+    asgi::register(module)?;
     client::register(module)
 }

@@ -39,6 +39,13 @@ LIBRARIES = (
     Library("wsgi", "wsgi", _WSGI_SERVERS),
     Library("flask", "flask", ("flask.app",), "flask", ("2.0", "3.2")),
     Library("django", "django", ("django.core.handlers.base",), "django", ("2.0", "6.1")),
+    Library("fastapi", "fastapi", ("fastapi.applications",), "fastapi", ("0.92", "1")),
+    Library("starlette", "starlette", ("starlette.applications",), "starlette", ("0.20", "2")),
+    Library("quart", "quart", ("quart.app",), "quart", ("0.18", "1")),
+    Library("uvicorn", "uvicorn", ("uvicorn.config",), "uvicorn", ("0.15", "1")),
+    Library("hypercorn", "hypercorn", ("hypercorn.app_wrappers",), "hypercorn", ("0.14", "1")),
+    Library("daphne", "daphne", ("daphne.server",), "daphne", ("3", "5")),
+    Library("threading", "threading", ("threading", "concurrent.futures.thread")),
     # Clients
     Library("http_client", "http_client", ("http.client",)),
     Library("urllib", "urllib", ("urllib.request",)),
@@ -86,6 +93,12 @@ def watch(hooks):
             library.is_allowed = False
         for module in library.modules:
             hooks.when_imported(module, _instrumenter(library))
+
+
+def is_allowed(name):
+    """Whether a library may be instrumented, as far as the user's variables say."""
+    library = _BY_NAME.get(name)
+    return library is None or library.is_allowed
 
 
 def step_back(name, reason):

@@ -257,7 +257,8 @@ impl Exchange {
         let error_type = mode.is_new().then(|| self.failure()).flatten();
         let route = self.route.as_ref().map(|route| route.bind(py));
         let route = route.and_then(|route| crate::capi::utf8(route));
-        let sets = self.series.durations(py, self.status.as_ref(), error_type.as_deref(), route);
+        let (status, error_type) = (self.status.as_ref(), error_type.as_deref());
+        let sets = self.series.durations(py, status, error_type, route, route);
         let reference = self.span.as_ref().map(|span| reference(span.get()));
         if let (Some(instrument), Some(set)) = (&self.told_by.duration_old, &sets.old) {
             // As the official packages: whole milliseconds, halves to even.

@@ -60,7 +60,7 @@ fn set_response_propagators(module: &Bound<'_, PyAny>) {
 
 /// The response propagator that the app has set, if any.
 #[inline]
-fn propagator(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+pub(crate) fn propagator(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let module = match PROPAGATORS.open(py) {
         Some(module) => match &*module {
             Some(module) => module.bind(py).clone(),

@@ -44,6 +44,7 @@ pub(crate) struct Durations {
     status: Option<Status>,
     error_type: Option<Box<str>>,
     route: Option<Box<str>>,
+    target: Option<Box<str>>,
     /// Of `http.server.duration`.
     pub(crate) old: Option<AttributeSet>,
     /// Of `http.server.request.duration`.
@@ -175,7 +176,8 @@ impl Series {
         }
     }
 
-    /// The attribute sets for a request's duration, once its outcome is known.
+    /// The attribute sets for a request's duration, once its outcome is known. `route` is
+    /// `http.route` of the stable conventions, `target` is `http.target` of the old.
     #[inline]
     pub(crate) fn durations(
         &self,
@@ -183,6 +185,7 @@ impl Series {
         status: Option<&Status>,
         error_type: Option<&str>,
         route: Option<&str>,
+        target: Option<&str>,
     ) -> Arc<Durations> {
         let mut mix = Mix(0);
         match status {
@@ -192,16 +195,18 @@ impl Series {
         }
         mix.text(error_type);
         mix.text(route);
+        mix.text(target);
         let hash = mix.0;
         if let Some(known) = self.durations.open(py)
             && let Some(durations) = known.get(&hash)
             && durations.status.as_ref() == status
             && durations.error_type.as_deref() == error_type
             && durations.route.as_deref() == route
+            && durations.target.as_deref() == target
         {
             return Arc::clone(durations);
         }
-        let durations = Arc::new(self.new_durations(py, status, error_type, route));
+        let durations = Arc::new(self.new_durations(py, status, error_type, route, target));
         if let Some(mut known) = self.durations.open(py) {
             if known.len() >= DURATIONS_LIMIT {
                 known.clear();
@@ -218,6 +223,7 @@ impl Series {
         status: Option<&Status>,
         error_type: Option<&str>,
         route: Option<&str>,
+        target: Option<&str>,
     ) -> Durations {
         let (mode, facts) = (Mode::of_process(), &self.facts);
         let code = match status {
@@ -230,7 +236,7 @@ impl Series {
             put(py, &mut set, "net.host.name", facts.net_host_name.as_deref());
             put_number(py, &mut set, "net.host.port", facts.server_port);
             put_number(py, &mut set, "http.status_code", code);
-            put(py, &mut set, "http.target", route);
+            put(py, &mut set, "http.target", target);
             AttributeSet::new(py, &set)
         });
         let new = mode.is_new().then(|| {
@@ -247,6 +253,7 @@ impl Series {
             status: status.cloned(),
             error_type: error_type.map(Box::from),
             route: route.map(Box::from),
+            target: target.map(Box::from),
             old,
             new,
         }
