@@ -6,9 +6,10 @@ use crate::engine;
 use crate::gil::GilCell;
 use crate::ids::hex;
 use crate::limits::Limits;
+use crate::logging::request_ended;
 use crate::provider::Provider;
 use crate::scope::Scope;
-use crate::tracer::{Beginning, given_ns};
+use crate::tracer::{Beginning, given_ns, kind};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -460,6 +461,9 @@ impl Span {
         })?;
         if !is_first {
             return Ok(());
+        }
+        if span.kind == kind::SERVER {
+            request_ended(|| span.as_parent());
         }
         if span.start.provider.get().to_ring && span.start.flags & SAMPLED != 0 {
             span.write(py);

@@ -23,6 +23,7 @@ pub(crate) struct Tracer {
 /// Kinds of spans, as the API numbers them.
 pub(crate) mod kind {
     pub(crate) const INTERNAL: u8 = 0;
+    pub(crate) const SERVER: u8 = 1;
     pub(crate) const CLIENT: u8 = 2;
 }
 

@@ -62,6 +62,14 @@ LIBRARIES = (
     ),
     Library("jinja2", "jinja2", ("jinja2.environment",), "jinja2", ("2.7", "4")),
     Library("celery", "celery", ("celery.app.base",), "celery", ("4.0", "6")),
+    # Databases and logging
+    Library("sqlite3", "sqlite3", ("sqlite3",)),
+    Library("psycopg2", "psycopg2", ("psycopg2",), "psycopg2", ("2.7.3.1", "3")),
+    Library("psycopg", "psycopg", ("psycopg",), "psycopg", ("3.1", "4")),
+    Library("pymysql", "pymysql", ("pymysql.cursors",), "pymysql", ("0.7", "2")),
+    Library("mysqlclient", "mysqlclient", ("MySQLdb.cursors",), "mysqlclient", ("1.3", "3")),
+    Library("sqlalchemy", "sqlalchemy", ("sqlalchemy",), "sqlalchemy", ("1.4", "2.2")),
+    Library("logging", "logging", ("logging", "werkzeug.serving")),
 )
 
 # Names by which the official agent calls what one of ours does.
