@@ -171,7 +171,7 @@ impl HttpClient {
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
         let schema_url = Some(settings.names.schema_url().to_owned());
         let scope = Arc::new(Scope::new(profile.scope, version, schema_url, None, py)?);
-        let meter = Meter::of_scope(Arc::clone(&scope));
+        let meter = Meter::new(Arc::clone(&scope));
         Ok(Self {
             library,
             profile,

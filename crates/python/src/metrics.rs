@@ -1,24 +1,22 @@
 //! Instruments whose measurements go into the ring; the launcher adds them up.
 
-use crate::attributes::{Attributes, Bounds, log};
+mod readers;
+mod sets;
+
+use crate::attributes::log;
 use crate::context::current;
-use crate::current::parent_in;
+use crate::current::{SAMPLED, parent_in};
 use crate::engine;
-use crate::gil::GilCell;
 use crate::otlp::Writer;
 use crate::scope::Scope;
-use carafe_wire::record::{
-    self, Definition, InstrumentKind, Measurement, Number, Record, SpanReference,
-};
+use crate::span::Span;
+use carafe_wire::record::{self, InstrumentKind, Measurement, Number, Record, SpanReference};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
-use std::collections::HashMap;
+use pyo3::types::{PyFloat, PyInt, PyTuple};
+pub(crate) use sets::AttributeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Attribute sets that a process keeps. The launcher bounds the sets of each instrument; further
-/// ones than this are measured as its overflow set.
-const SET_LIMIT: usize = 20_000;
 
 /// Makes instruments of one scope.
 #[pyclass(frozen, module = "carafe_engine._native")]
@@ -38,68 +36,15 @@ pub(crate) struct Instrument {
     unit: String,
     #[pyo3(get)]
     description: String,
+    bounds: Option<Vec<f64>>,
     otlp: Vec<u8>,
     /// One more than the generation whose ring knows the instrument; 0 for none.
     defined: AtomicU32,
-}
-
-/// A set of attributes that the ring knows by a number.
-#[derive(Debug)]
-pub(crate) struct AttributeSet {
-    id: u32,
-    otlp: Vec<u8>,
-    defined: AtomicU32,
-}
-
-impl AttributeSet {
-    /// The set of these attributes: to be kept by its user, who measures with it again and again.
-    pub(crate) fn new(py: Python<'_>, attributes: &Attributes) -> Self {
-        let mut otlp = Vec::new();
-        attributes.encode(py, &mut Writer::new(&mut otlp), 1);
-        Self { id: next_set_id(), otlp, defined: AtomicU32::new(0) }
-    }
-
-    /// The number that this process' ring knows it by; `None` where it could not be told.
-    #[inline]
-    fn defined(&self, py: Python<'_>) -> Option<u32> {
-        let generation = engine::generation(py) + 1;
-        if self.defined.load(Ordering::Relaxed) != generation {
-            let definition = Definition { id: self.id, otlp: &self.otlp };
-            if !engine::write(py, &Record::Attributes(definition)) {
-                return None;
-            }
-            self.defined.store(generation, Ordering::Relaxed);
-        }
-        Some(self.id)
-    }
-}
-
-fn next_set_id() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Sets that the app's own dictionaries have named, by the hash of their content.
-static SETS: GilCell<Option<HashMap<u64, Vec<KnownSet>>>> = GilCell::new(None);
-
-struct KnownSet {
-    attributes: Py<PyDict>,
-    types: Vec<usize>,
-    set: Arc<AttributeSet>,
+    /// The era of readers that know the instrument.
+    told: AtomicU32,
 }
 
 impl Meter {
-    /// A meter of that scope.
-    pub(crate) fn of_scope(scope: Arc<Scope>) -> Self {
-        Self { scope }
-    }
-
-    /// A meter for built-in instrumentation.
-    pub(crate) fn built_in(py: Python<'_>, name: &str) -> PyResult<Self> {
-        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        Ok(Self { scope: Arc::new(Scope::new(name, version, None, None, py)?) })
-    }
-
     /// A meter of that scope.
     pub(crate) fn new(scope: Arc<Scope>) -> Self {
         Self { scope }
@@ -131,8 +76,10 @@ impl Meter {
             name: name.to_owned(),
             unit: unit.to_owned(),
             description: description.to_owned(),
+            bounds: bounds.map(<[f64]>::to_vec),
             otlp,
             defined: AtomicU32::new(0),
+            told: AtomicU32::new(0),
         }
     }
 }
@@ -148,6 +95,20 @@ impl Instrument {
     /// Measures, in that span.
     #[inline]
     pub(crate) fn measure_in(
+        &self,
+        py: Python<'_>,
+        value: Number,
+        set: Option<&AttributeSet>,
+        span: Option<SpanReference>,
+    ) {
+        self.write(py, value, set, span);
+        if readers::are_there() {
+            self.tell_readers(py, value, set);
+        }
+    }
+
+    #[inline]
+    fn write(
         &self,
         py: Python<'_>,
         value: Number,
@@ -184,52 +145,99 @@ impl Instrument {
         Some(self.id)
     }
 
+    fn tell_readers(&self, py: Python<'_>, value: Number, set: Option<&AttributeSet>) {
+        let value = match value {
+            Number::Int(value) => value.into_bound_py_any(py),
+            Number::Double(value) => value.into_bound_py_any(py),
+        };
+        let attributes = set.and_then(AttributeSet::attributes);
+        let attributes = attributes.map(|attributes| attributes.bind(py).clone().into_any());
+        if let Ok(value) = value {
+            readers::tell(py, self, value, attributes, None);
+        }
+    }
+
+    #[inline]
     fn measure_given(
         &self,
         value: &Bound<'_, PyAny>,
         attributes: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let py = value.py();
-        if !engine::is_on() {
+        if !engine::is_on() || !self.write_given(value, attributes, context)? {
             return Ok(());
         }
+        if readers::are_there() {
+            readers::tell(value.py(), self, value.clone(), attributes.cloned(), context);
+        }
+        Ok(())
+    }
+
+    /// Whether the measurement is a sound one.
+    #[inline]
+    fn write_given(
+        &self,
+        value: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = value.py();
         let Some(number) = number(value) else {
-            return self.refuse(value, "is no number");
+            return self.refuse(value, "is not a number");
         };
         let is_negative = match number {
             Number::Int(value) => value < 0,
+            Number::Double(value) if !value.is_finite() => {
+                return self.refuse(&value.into_bound_py_any(py)?, "is not finite");
+            }
             Number::Double(value) => value < 0.0,
         };
         if is_negative && matches!(self.kind, InstrumentKind::Counter | InstrumentKind::Histogram) {
             return self.refuse(value, "is negative");
         }
         let set = match attributes {
-            Some(attributes) if attributes.is_truthy()? => Some(known_set(attributes)?),
-            _ => None,
+            Some(attributes) => sets::named(attributes)?,
+            None => None,
         };
         let span = match context {
-            Some(context) => reference(context),
-            None => current(py).and_then(|context| reference(&context)),
+            Some(context) if !context.is_none() => reference(context),
+            _ => current(py).and_then(|context| reference(&context)),
         };
-        self.measure_in(py, number, set.as_deref(), span);
-        Ok(())
+        self.write(py, number, set.as_deref(), span);
+        Ok(true)
     }
 
     #[cold]
-    fn refuse(&self, value: &Bound<'_, PyAny>, why: &str) -> PyResult<()> {
+    fn refuse(&self, value: &Bound<'_, PyAny>, why: &str) -> PyResult<bool> {
         log(
             value.py(),
             "opentelemetry.sdk.metrics._internal.instrument",
-            "%s of %s was not taken: it %s",
-            (value, &self.name, why),
-        )
+            "%s %s; %s ignores it",
+            (value, why, &self.name),
+        )?;
+        Ok(false)
+    }
+
+    /// What readers must know: number, kind, name, unit, description, buckets, scope.
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let kind = InstrumentKind::ALL.iter().position(|kind| *kind == self.kind);
+        let scope = self.scope.to_object(py)?;
+        (self.id, kind, &self.name, &self.unit, &self.description, &self.bounds, scope)
+            .into_pyobject(py)
     }
 }
 
 /// The span of a context, for exemplars.
 #[inline]
 fn reference(context: &Bound<'_, PyAny>) -> Option<SpanReference> {
+    if let Ok(span) = context.cast::<Span>() {
+        let start = &span.get().start;
+        return Some(SpanReference {
+            trace_id: start.trace_id,
+            span_id: start.span_id,
+            is_sampled: start.flags & SAMPLED != 0,
+        });
+    }
     let parent = parent_in(context).ok()??;
     Some(SpanReference {
         trace_id: parent.trace_id,
@@ -238,96 +246,29 @@ fn reference(context: &Bound<'_, PyAny>) -> Option<SpanReference> {
     })
 }
 
+/// Whole numbers stay whole where they fit into 64 bits.
 #[inline]
 fn number(value: &Bound<'_, PyAny>) -> Option<Number> {
     if value.is_instance_of::<PyInt>() {
-        return Some(
-            value
-                .extract()
-                .map_or_else(|_| Number::Double(value.extract().unwrap_or(f64::MAX)), Number::Int),
-        );
+        return match value.extract() {
+            Ok(whole) => Some(Number::Int(whole)),
+            Err(_) => value.extract().ok().map(Number::Double),
+        };
     }
-    match value.cast::<PyFloat>() {
-        Ok(value) => Some(Number::Double(value.value())),
+    if let Ok(value) = value.cast::<PyFloat>() {
+        return Some(Number::Double(value.value()));
+    }
+    // Numbers of other libraries.
+    match value.extract() {
+        Ok(whole) => Some(Number::Int(whole)),
         Err(_) => value.extract().ok().map(Number::Double),
     }
 }
 
-/// The set of a mapping's attributes.
-fn known_set(attributes: &Bound<'_, PyAny>) -> PyResult<Arc<AttributeSet>> {
-    let py = attributes.py();
-    let dict = match attributes.cast_exact::<PyDict>() {
-        Ok(dict) => dict.clone(),
-        Err(_) => {
-            let dict = PyDict::new(py);
-            dict.update(attributes.cast()?)?;
-            dict
-        }
-    };
-    let mut hash = dict.len() as u64;
-    let mut types = Vec::new();
-    for (key, value) in dict.iter() {
-        let value_hash = match value.hash() {
-            Ok(hash) => hash,
-            // A list: compared as the tuple that it becomes.
-            Err(_) => value.try_iter().and_then(|_| PyTuple::new(py, [&value])?.repr()?.hash())?,
-        };
-        let kind = type_tag(&value);
-        let key_hash = key.hash()?.cast_unsigned() as u64;
-        // The order of a dictionary says nothing: a sum.
-        hash = hash.wrapping_add(
-            (key_hash ^ (value_hash.cast_unsigned() as u64).rotate_left(17) ^ kind as u64)
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        );
-        types.push(kind);
-    }
-    if let Some(mut sets) = SETS.open(py) {
-        let known = sets.get_or_insert_default().get(&hash);
-        let same = known.into_iter().flatten().find(|known| {
-            known.types.len() == types.len() && known.attributes.bind(py).eq(&dict).unwrap_or(false)
-        });
-        if let Some(same) = same {
-            return Ok(Arc::clone(&same.set));
-        }
-    }
-    remember(&dict, hash, types)
-}
-
-#[cold]
-fn remember(dict: &Bound<'_, PyDict>, hash: u64, types: Vec<usize>) -> PyResult<Arc<AttributeSet>> {
-    let py = dict.py();
-    let mut own = Attributes::with_capacity(dict.len());
-    let is_full =
-        SETS.open(py).is_none_or(|sets| sets.as_ref().is_some_and(|sets| sets.len() >= SET_LIMIT));
-    if is_full {
-        let overflow = PyDict::new(py);
-        overflow.set_item("otel.metric.overflow", true)?;
-        own.extend(overflow.as_any(), Bounds { count: None, length: None })?;
-        return Ok(Arc::new(AttributeSet::new(py, &own)));
-    }
-    own.extend(dict.as_any(), Bounds { count: None, length: None })?;
-    let set = Arc::new(AttributeSet::new(py, &own));
-    let known = KnownSet { attributes: dict.copy()?.unbind(), types, set: Arc::clone(&set) };
-    if let Some(mut sets) = SETS.open(py) {
-        sets.get_or_insert_default().entry(hash).or_default().push(known);
-    }
-    Ok(set)
-}
-
-/// Tells values apart that are equal in Python: 1, 1.0 and True.
-#[inline]
-fn type_tag(value: &Bound<'_, PyAny>) -> usize {
-    if value.is_instance_of::<PyString>() {
-        1
-    } else if value.is_instance_of::<PyBool>() {
-        2
-    } else if value.is_instance_of::<PyInt>() {
-        3
-    } else if value.is_instance_of::<PyFloat>() {
-        4
-    } else {
-        5
-    }
+fn kind_at(place: usize) -> PyResult<InstrumentKind> {
+    InstrumentKind::ALL.get(place).copied().ok_or_else(|| {
+        pyo3::exceptions::PyValueError::new_err(format!("no such kind of instrument: {place}"))
+    })
 }
 
 #[pymethods]
@@ -342,15 +283,38 @@ impl Meter {
         description: &str,
         boundaries: Option<Vec<f64>>,
     ) -> PyResult<Instrument> {
-        let kind = *InstrumentKind::ALL.get(kind).ok_or_else(|| {
-            pyo3::exceptions::PyValueError::new_err(format!("no such kind of instrument: {kind}"))
-        })?;
-        Ok(self.make(kind, name, unit, description, boundaries.as_deref()))
+        Ok(self.make(kind_at(kind)?, name, unit, description, boundaries.as_deref()))
     }
 }
 
 #[pymethods]
 impl Instrument {
+    /// An instrument of a class that Python code has derived from this one.
+    #[new]
+    #[pyo3(signature = (meter, kind, name, unit="", description="", boundaries=None))]
+    fn of_meter(
+        meter: &Bound<'_, Meter>,
+        kind: usize,
+        name: &str,
+        unit: &str,
+        description: &str,
+        boundaries: Option<Vec<f64>>,
+    ) -> PyResult<Self> {
+        meter.get().instrument(kind, name, unit, description, boundaries)
+    }
+
+    /// Its number in this process.
+    #[getter]
+    fn number(&self) -> u32 {
+        self.id
+    }
+
+    /// As an `InstrumentationScope` of the SDK.
+    #[getter]
+    fn instrumentation_scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.scope.to_object(py)
+    }
+
     /// Adds to a counter.
     #[pyo3(signature = (amount, attributes=None, context=None))]
     fn add(
@@ -384,7 +348,7 @@ impl Instrument {
         self.measure_given(amount, attributes, context)
     }
 
-    /// What a callback has observed.
+    /// What a callback has observed. Readers in the process ask the callbacks themselves.
     #[pyo3(signature = (value, attributes=None, context=None))]
     fn observe(
         &self,
@@ -392,7 +356,10 @@ impl Instrument {
         attributes: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.measure_given(value, attributes, context)
+        if engine::is_on() {
+            self.write_given(value, attributes, context)?;
+        }
+        Ok(())
     }
 }
 
@@ -412,5 +379,6 @@ fn meter(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Meter>()?;
     module.add_class::<Instrument>()?;
+    module.add_function(wrap_pyfunction!(readers::set_metric_readers, module)?)?;
     module.add_function(wrap_pyfunction!(meter, module)?)
 }

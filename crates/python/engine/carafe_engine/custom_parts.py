@@ -49,6 +49,17 @@ def _exporter(name):
     _native.notice(0, name, "", "exports spans from the app's own process, on a thread there")
 
 
+def _metric_exporter(name):
+    from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+
+    from carafe_engine import meters
+
+    made = _entry_point("opentelemetry_metrics_exporter", name)()
+    reader = made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
+    meters.provider().add_metric_reader(reader)
+    _native.notice(0, name, "", "exports metrics from the app's own process, on a thread there")
+
+
 _detecting = False
 
 
@@ -75,5 +86,6 @@ _LOADERS = {
     "OTEL_TRACES_SAMPLER": _sampler,
     "OTEL_PYTHON_ID_GENERATOR": _id_generator,
     "OTEL_TRACES_EXPORTER": _exporter,
+    "OTEL_METRICS_EXPORTER": _metric_exporter,
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": _detector,
 }

@@ -18,6 +18,7 @@ _NATIVE_SAMPLERS = frozenset(
 )
 _NATIVE_DETECTORS = frozenset(("otel", "service_instance", "process", "os", "host"))
 _NATIVE_EXPORTERS = frozenset(("otlp", "otlp_proto_grpc", "otlp_proto_http", "console", "none"))
+_NATIVE_METRICS_EXPORTERS = _NATIVE_EXPORTERS | {"prometheus"}
 _NATIVE_ID_GENERATORS = frozenset(("random",))
 
 # Whether the version of the API has been looked at, and is one to work with.
@@ -30,6 +31,7 @@ def watch(hooks):
     hooks.when_imported("opentelemetry.context", _share_context)
     hooks.when_imported("opentelemetry.trace", _provide_traces)
     hooks.when_imported("opentelemetry.sdk.trace", _adopt_native_types)
+    hooks.when_imported("opentelemetry.metrics", _provide_metrics)
 
 
 def load():
@@ -52,6 +54,7 @@ def _custom_parts():
         ("OTEL_PYTHON_ID_GENERATOR", _NATIVE_ID_GENERATORS),
         ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", _NATIVE_DETECTORS),
         ("OTEL_TRACES_EXPORTER", _NATIVE_EXPORTERS),
+        ("OTEL_METRICS_EXPORTER", _NATIVE_METRICS_EXPORTERS),
     ):
         names = [name.strip() for name in os.environ.get(variable, "").split(",")]
         unknown = [name for name in names if name and name.lower() not in known]
@@ -116,3 +119,15 @@ def _adopt_native_types(sdk):
     sdk.Span.register(_native._Span)
     sdk.Tracer.register(_native.Tracer)
     sdk.TracerProvider.register(traces.TracerProvider)
+
+
+def _provide_metrics(metrics):
+    if not _is_api_known():
+        return
+    configured = os.environ.get("OTEL_PYTHON_METER_PROVIDER")
+    if configured not in (None, "", "sdk_meter_provider"):
+        _native.notice(1, "opentelemetry.metrics", "", "OTEL_PYTHON_METER_PROVIDER names %s" % configured)
+        return
+    from carafe_engine import meters
+
+    metrics.set_meter_provider(meters.provider())
