@@ -5,12 +5,12 @@
 //! in the scope until it ends, so that an app inside another of the same scope finds it, and so
 //! that routes can tell it that they match.
 
-mod headers;
+pub(crate) mod headers;
 mod library;
 mod message;
-mod request;
+pub(crate) mod request;
 mod route;
-mod scope;
+pub(crate) mod scope;
 
 use library::Library;
 use pyo3::prelude::*;

@@ -239,3 +239,96 @@ def test_handler_inside_another_app(run_app):
     assert {span["scope"]["name"] for span in result.spans} == {DJANGO}
     assert result.spans[1]["status_description"] == "ValueError: kaput"
     assert len(result.metric("http.server.duration")) == 2
+
+
+ASGI = PROJECT + '''
+import asyncio
+from django.core.handlers.asgi import ASGIHandler
+
+app = ASGIHandler()
+
+
+async def call_asgi(target, method="GET", headers=()):
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+        "root_path": "", "client": ("127.0.0.1", 1234), "server": ("127.0.0.1", 8000),
+        "headers": [(b"host", b"localhost:8000"), (b"user-agent", b"curl/8"), *headers],
+    }
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    sent = []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert _native.current() is None
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+'''
+
+
+def test_asgi(run_app):
+    code = ASGI + (
+        "for target in ('/polls/7/?x=1', '/async/3/', '/boom/', '/nope'):\n"
+        "    print(asyncio.run(call_asgi(target)))\n"
+    )
+    result = run_app(code)
+    base = {
+        "http.scheme": "http", "http.host": "127.0.0.1:8000", "net.host.port": 8000,
+        "http.flavor": "1.1", "http.method": "GET", "http.server_name": "localhost:8000",
+        "http.user_agent": "curl/8", "net.peer.ip": "127.0.0.1", "net.peer.port": 1234,
+    }
+    url = "http://localhost:8000"
+    assert [(span["name"], span["status"]) for span in result.spans] == [
+        ("GET polls/<int:id>/", "UNSET"), ("GET async/<int:id>/", "UNSET"), ("GET boom/", "ERROR"),
+        ("GET", "UNSET"),
+    ]
+    assert [span["attributes"] for span in result.spans] == [
+        {
+            **base, "http.target": "/polls/7/", "http.url": url + "/polls/7/?x=1",
+            "http.route": "polls/<int:id>/", "http.status_code": 200,
+        },
+        {
+            **base, "http.target": "/async/3/", "http.url": url + "/async/3/",
+            "http.route": "async/<int:id>/", "http.status_code": 200,
+        },
+        {
+            **base, "http.target": "/boom/", "http.url": url + "/boom/",
+            "http.route": "boom/", "http.status_code": 500,
+        },
+        {**base, "http.target": "/nope", "http.url": url + "/nope", "http.status_code": 404},
+    ]
+    for span in result.spans[:2]:
+        assert span["span_id"] in result.stdout
+    assert len(result.metric("http.server.duration")) == 4
+
+
+def test_asgi_server(serve, tmp_path):
+    """One span, also where another ASGI app is around Django's."""
+    pytest.importorskip("uvicorn")
+    code = PROJECT + (
+        "import os\nimport uvicorn\n"
+        "from django.core.handlers.asgi import ASGIHandler\n"
+        "handler = ASGIHandler()\n"
+        "async def around(scope, receive, send):\n"
+        "    await handler(scope, receive, send)\n"
+        "app = around if os.environ['SHAPE'] == 'around' else handler\n"
+        "uvicorn.run(app, port=int(os.environ['PORT']), lifespan='off')\n"
+    )
+    for shape in ("plain", "around"):
+        with serve(code, env={"SHAPE": shape}) as server:
+            assert server.request("/polls/7/")[0] == 200
+            telemetry = server.wait_for(
+                lambda telemetry: telemetry.metric("http.server.duration"), "the duration"
+            )
+            (span,) = [span for span in telemetry.spans if span["kind"] == "SERVER"]
+            assert span["name"] == "GET polls/<int:id>/"
+            assert span["attributes"]["http.route"] == "polls/<int:id>/"
+            (duration,) = telemetry.metric("http.server.duration")
+            assert duration["attributes"]["http.target"] == "polls/<int:id>/"

@@ -10,11 +10,11 @@ use std::borrow::Cow;
 
 /// The headers of a scope or message; empty where they are no list or tuple, as an iterator could
 /// only be read once.
-pub(super) struct Headers<'py>(Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
+pub(crate) struct Headers<'py>(Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
 
 impl<'py> Headers<'py> {
     /// Of the dictionary of a scope or message.
-    pub(super) fn of(dictionary: &Bound<'py, PyDict>) -> Self {
+    pub(crate) fn of(dictionary: &Bound<'py, PyDict>) -> Self {
         let py = dictionary.py();
         let Ok(Some(headers)) = dictionary.get_item(intern!(py, "headers")) else {
             return Self(Vec::new());
@@ -30,7 +30,7 @@ impl<'py> Headers<'py> {
     }
 
     /// The values of the headers of that lower-case name.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
         self.0.iter().filter_map(move |(key, value)| {
             let key = key.as_bytes();
             (key.len() == name.len() && key.eq_ignore_ascii_case(name.as_bytes()))
@@ -40,17 +40,17 @@ impl<'py> Headers<'py> {
 
     /// The first of these.
     #[inline]
-    pub(super) fn first<'a>(&'a self, name: &'a str) -> Option<Cow<'a, str>> {
+    pub(crate) fn first<'a>(&'a self, name: &'a str) -> Option<Cow<'a, str>> {
         self.all(name).next()
     }
 
     /// `content-length`, where it is a number.
-    pub(super) fn content_length(&self) -> Option<i64> {
+    pub(crate) fn content_length(&self) -> Option<i64> {
         self.first("content-length")?.trim().parse().ok()
     }
 
     /// Puts those that the user wants on the span.
-    pub(super) fn capture(&self, span: &Bound<'py, Span>, capture: &Capture) -> PyResult<()> {
+    pub(crate) fn capture(&self, span: &Bound<'py, Span>, capture: &Capture) -> PyResult<()> {
         let mut names: Vec<Cow<'_, str>> = Vec::new();
         for (name, _) in &self.0 {
             let name = decoded(name.as_bytes());
@@ -80,7 +80,7 @@ fn pair<'py>(header: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyBytes>, Bound<'
 }
 
 /// UTF-8, or else ISO 8859-1.
-pub(super) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),

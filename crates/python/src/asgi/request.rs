@@ -112,14 +112,14 @@ impl Request {
     }
 
     /// The request of a scope.
-    pub(super) fn of_scope<'py>(scope: &Bound<'py, PyAny>) -> Option<Bound<'py, Self>> {
+    pub(crate) fn of_scope<'py>(scope: &Bound<'py, PyAny>) -> Option<Bound<'py, Self>> {
         let scope = scope.cast::<PyDict>().ok()?;
         scope.get_item(intern!(scope.py(), SCOPE_KEY)).ok()??.cast_into().ok()
     }
 
     /// Says which route has matched: `route` as `http.route` shall have it, `target` as the old
     /// metrics shall.
-    pub(super) fn set_route(&self, py: Python<'_>, route: String, target: Option<String>) {
+    pub(crate) fn set_route(&self, py: Python<'_>, route: String, target: Option<String>) {
         let name = match self.method.as_str() {
             "" => PyString::new(py, &route),
             method => PyString::new(py, &format!("{method} {route}")),

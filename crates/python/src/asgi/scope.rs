@@ -12,14 +12,14 @@ use std::borrow::Cow;
 
 /// What a scope is of; others (lifespan) are none of our business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Http,
     WebSocket,
 }
 
 impl Kind {
     /// The scope's `type`, as it stands in the names of spans.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::WebSocket => "websocket",
@@ -28,10 +28,10 @@ impl Kind {
 }
 
 /// A scope of a request.
-pub(super) struct Scope<'a, 'py> {
+pub(crate) struct Scope<'a, 'py> {
     dictionary: &'a Bound<'py, PyDict>,
-    pub(super) kind: Kind,
-    pub(super) headers: Headers<'py>,
+    pub(crate) kind: Kind,
+    pub(crate) headers: Headers<'py>,
 }
 
 /// A server's address where the scope gives none, as the official package assumes.
@@ -40,7 +40,7 @@ const UNKNOWN_SERVER: (&str, i64) = ("0.0.0.0", 80);
 impl<'a, 'py> Scope<'a, 'py> {
     /// `None` for scopes of other types.
     #[inline]
-    pub(super) fn of(dictionary: &'a Bound<'py, PyDict>) -> Option<Self> {
+    pub(crate) fn of(dictionary: &'a Bound<'py, PyDict>) -> Option<Self> {
         let py = dictionary.py();
         let kind = dictionary.get_item(intern!(py, "type")).ok()??;
         let kind = match capi::utf8(&kind)? {
@@ -73,7 +73,7 @@ impl<'a, 'py> Scope<'a, 'py> {
     }
 
     /// The request.
-    pub(super) fn view(&self, mode: Mode) -> RequestView<'py> {
+    pub(crate) fn view(&self, mode: Mode) -> RequestView<'py> {
         let py = self.dictionary.py();
         let (server, port) = self.server();
         let server_host = Text::Own(
@@ -147,7 +147,7 @@ impl<'a, 'py> Scope<'a, 'py> {
     }
 
     /// The method as it is in the scope.
-    pub(super) fn raw_method(&self) -> String {
+    pub(crate) fn raw_method(&self) -> String {
         let object = self.get(intern!(self.dictionary.py(), "method"));
         object.as_ref().and_then(capi::utf8).unwrap_or_default().to_owned()
     }
@@ -163,7 +163,7 @@ impl<'a, 'py> Scope<'a, 'py> {
     }
 
     /// The URL without its query: patterns of excluded URLs are matched with it.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let py = self.dictionary.py();
         let scheme = self.text(intern!(py, "scheme")).unwrap_or(Text::Static("http"));
         let mut url = format!("{}://", scheme.as_str());
@@ -184,7 +184,7 @@ impl<'a, 'py> Scope<'a, 'py> {
     }
 
     /// The name of a span for which no route is known: the method and the path.
-    pub(super) fn path_name(&self) -> String {
+    pub(crate) fn path_name(&self) -> String {
         let method = self.raw_method();
         let method = normalised_method(method.trim());
         let method = if method == OTHER_METHOD { "HTTP" } else { &method };

@@ -7,9 +7,13 @@ use super::headers::Capture;
 use super::library::{ACTIVE, Library};
 use super::request::{Following, ServerRequest};
 use super::response;
+use super::view::RequestView;
 use super::wsgi::{Served, start_span};
+use crate::asgi;
+use crate::asgi::scope::Scope;
 use crate::capi;
 use crate::engine::{self, guard};
+use crate::propagation;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -72,16 +76,17 @@ fn begin_django<'py>(
     }
     guard(py, "begin of a request", || {
         let meta = request.getattr(intern!(py, "META"))?;
-        let (Some(read), Ok(dict)) = (Environ::of(&meta), meta.cast::<PyDict>()) else {
+        let (Some(read), Ok(meta)) = (Environ::of(&meta), meta.cast::<PyDict>()) else {
             return Ok(None);
         };
         let served = django(py)?;
-        let without_query = || {
-            let mut url = read.readable_url();
-            url.truncate(url.find('?').unwrap_or(url.len()));
-            url
+        let scope = request.getattr_opt(intern!(py, "scope"))?;
+        let scope = scope.as_ref().and_then(|scope| scope.cast::<PyDict>().ok());
+        let came = match scope.and_then(Scope::of) {
+            Some(scope) => Came::ByAsgi(scope),
+            None => Came::ByWsgi(read),
         };
-        if served.excludes(py, without_query) {
+        if served.excludes(py, || came.url()) {
             return Ok(None);
         }
         if let Some(outer) = ServerRequest::of(read, py)
@@ -93,16 +98,84 @@ fn begin_django<'py>(
             })?;
             return Ok(Some(outer));
         }
-        let view = read.view(Mode::of_process());
+        if scope.is_some_and(|scope| asgi::request::Request::of_scope(scope).is_some()) {
+            return Ok(None);
+        }
+        let view = came.view(Mode::of_process());
         let library = Arc::clone(&served.library);
         let mut exchange = Exchange::begin(py, library, &view, false);
         let name = Match::of(found)?.name(view.method.as_str());
-        start_span(py, &mut exchange, read, &view, &name, None)?;
-        let request = ServerRequest::open(py, exchange, dict, None, Following::Always)?;
+        came.start_span(py, &mut exchange, &view, &name)?;
+        let request = ServerRequest::open(py, exchange, meta, None, Following::Always)?;
         request.get().claim(py);
         Ok(Some(request))
     })
     .flatten()
+}
+
+/// How a request has come to Django.
+enum Came<'a, 'py> {
+    ByWsgi(Environ<'a, 'py>),
+    ByAsgi(Scope<'a, 'py>),
+}
+
+impl<'py> Came<'_, 'py> {
+    /// Without the query.
+    fn url(&self) -> String {
+        match self {
+            Self::ByWsgi(environ) => {
+                let mut url = environ.readable_url();
+                url.truncate(url.find('?').unwrap_or(url.len()));
+                url
+            }
+            Self::ByAsgi(scope) => scope.url(),
+        }
+    }
+
+    fn view(&self, mode: Mode) -> RequestView<'py> {
+        match self {
+            Self::ByWsgi(environ) => environ.view(mode),
+            Self::ByAsgi(scope) => scope.view(mode),
+        }
+    }
+
+    fn start_span(
+        &self,
+        py: Python<'py>,
+        exchange: &mut Exchange,
+        view: &RequestView<'py>,
+        name: &str,
+    ) -> PyResult<()> {
+        let scope = match self {
+            Self::ByWsgi(environ) => {
+                return start_span(py, exchange, *environ, view, name, None);
+            }
+            Self::ByAsgi(scope) => scope,
+        };
+        exchange.start_span(py, view, name, None, || {
+            propagation::extract(py, |header| scope.headers.first(header).map(Into::into))
+        })?;
+        let capture = Capture::of_server_requests(py);
+        if let Some(span) = exchange.server_span().filter(|_| !capture.is_empty()) {
+            scope.headers.capture(span.bind(py), capture)?;
+        }
+        Ok(())
+    }
+}
+
+/// A handler has found the route of a request that an ASGI server's shim tells.
+#[pyfunction]
+fn routed_by_django(scope: &Bound<'_, PyAny>, found: &Bound<'_, PyAny>) {
+    let py = scope.py();
+    guard(py, "route of a request", || {
+        let route = Match::of(found)?.route;
+        if let (Some(request), Some(route)) =
+            (asgi::request::Request::of_scope(scope), route.as_ref().and_then(capi::utf8))
+        {
+            request.get().set_route(py, route.to_owned(), Some(route.to_owned()));
+        }
+        Ok(())
+    });
 }
 
 /// A handler has a response (an object of `HttpResponse`). `found` is the route that led to it,
@@ -149,6 +222,7 @@ fn are_spans_observed(py: Python<'_>) -> bool {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(begin_django, module)?)?;
+    module.add_function(wrap_pyfunction!(routed_by_django, module)?)?;
     module.add_function(wrap_pyfunction!(end_django, module)?)?;
     module.add_function(wrap_pyfunction!(are_spans_observed, module)?)
 }

@@ -54,7 +54,11 @@ def _get_response_async(original):
     async def get_response_async(self, request):
         served = _begin(request)
         if served is None:
-            return await original(self, request)
+            response = await original(self, request)
+            _native.routed_by_django(
+                getattr(request, "scope", None), getattr(request, "resolver_match", None)
+            )
+            return response
         try:
             response = await original(self, request)
         except BaseException as error:
