@@ -11,7 +11,14 @@ use pyo3::types::{
 
 /// A key: ours, or a `str` of the app's.
 #[derive(Debug)]
-pub(crate) enum Key {
+pub(crate) struct Key {
+    /// Tells most keys apart without a look at their texts.
+    print: u32,
+    name: Name,
+}
+
+#[derive(Debug)]
+enum Name {
     Static(&'static str),
     Object(Py<PyAny>),
 }
@@ -52,28 +59,55 @@ impl Bounds {
 
 impl Key {
     #[inline]
-    fn is(&self, py: Python<'_>, other: &Key) -> bool {
-        match (self, other) {
-            (Self::Static(one), Self::Static(two)) => one == two,
-            (Self::Object(one), Self::Object(two)) if one.as_ptr() == two.as_ptr() => true,
-            (one, two) => one.text(py, |one| two.text(py, |two| one == two)),
+    fn ours(name: &'static str) -> Self {
+        Self { print: print_of(name), name: Name::Static(name) }
+    }
+
+    /// A `str` and its text.
+    #[inline]
+    fn of_app(name: Bound<'_, PyAny>, text: &str) -> Self {
+        Self { print: print_of(text), name: Name::Object(name.unbind()) }
+    }
+
+    #[inline]
+    fn is(&self, py: Python<'_>, other: &Self) -> bool {
+        if self.print != other.print {
+            return false;
+        }
+        match (&self.name, &other.name) {
+            (Name::Object(one), Name::Object(two)) if one.as_ptr() == two.as_ptr() => true,
+            _ => self.text(py, |one| other.text(py, |two| one == two)),
         }
     }
 
     #[inline]
     pub(crate) fn text<R>(&self, py: Python<'_>, use_text: impl FnOnce(&str) -> R) -> R {
-        match self {
-            Self::Static(text) => use_text(text),
-            Self::Object(object) => use_text(capi::utf8(object.bind(py)).unwrap_or_default()),
+        match &self.name {
+            Name::Static(text) => use_text(text),
+            Name::Object(object) => use_text(capi::utf8(object.bind(py)).unwrap_or_default()),
         }
     }
 
     fn to_object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        match self {
-            Self::Static(text) => PyString::intern(py, text).into_any(),
-            Self::Object(object) => object.bind(py).clone(),
+        match &self.name {
+            Name::Static(text) => PyString::intern(py, text).into_any(),
+            Name::Object(object) => object.bind(py).clone(),
         }
     }
+}
+
+/// A number that is the same for the same text: of its length and its end, where names differ.
+#[inline]
+fn print_of(text: &str) -> u32 {
+    /// An odd number without a pattern (2^64 divided by the golden ratio).
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let bytes = text.as_bytes();
+    let end = match bytes.last_chunk::<8>() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => bytes.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
+    };
+    let mixed = (end ^ bytes.len() as u64).wrapping_mul(SPREAD);
+    (mixed >> 32) as u32
 }
 
 impl Value {
@@ -117,7 +151,7 @@ impl Attributes {
             }
             (value, _) => value,
         };
-        self.insert(py, Key::Static(key), value, bounds);
+        self.insert(py, Key::ours(key), value, bounds);
     }
 
     /// Sets what the app gave; a key or value that is no attribute is warned of and left out.
@@ -169,18 +203,21 @@ impl Attributes {
         let is_fresh = self.entries.is_empty();
         let mut done = 0;
         for (key, value) in dict.iter() {
-            let is_plain = key.is_exact_instance_of::<PyString>()
-                && if value.is_exact_instance_of::<PyString>() {
-                    bounds.length.is_none()
-                } else {
-                    value.is_exact_instance_of::<PyInt>()
-                        || value.is_exact_instance_of::<PyBool>()
-                        || value.is_exact_instance_of::<PyFloat>()
-                };
-            if !is_plain || key.len().unwrap_or_default() == 0 {
+            let is_plain = if value.is_exact_instance_of::<PyString>() {
+                bounds.length.is_none()
+            } else {
+                value.is_exact_instance_of::<PyInt>()
+                    || value.is_exact_instance_of::<PyBool>()
+                    || value.is_exact_instance_of::<PyFloat>()
+            };
+            if !is_plain || !key.is_exact_instance_of::<PyString>() {
                 break;
             }
-            let entry = (Key::Object(key.unbind()), Value::Object(value.unbind()));
+            let key = match capi::utf8(&key) {
+                Some(text) if !text.is_empty() => Key::of_app(key.clone(), text),
+                _ => break,
+            };
+            let entry = (key, Value::Object(value.unbind()));
             // A dictionary has every key once.
             if is_fresh && !bounds.is_reached(self.entries.len()) {
                 self.entries.push(entry);
@@ -250,12 +287,17 @@ pub(crate) fn prepare(
     value: &Bound<'_, PyAny>,
     bounds: Bounds,
 ) -> PyResult<Option<(Key, Value)>> {
-    if !key.is_instance_of::<PyString>() || key.len()? == 0 {
-        warn(key.py(), "invalid key `%s`. must be non-empty string.", (key,))?;
-        return Ok(None);
-    }
+    let key_kept = match capi::utf8(key) {
+        Some(text) if !text.is_empty() => Key::of_app(key.clone(), text),
+        // Lone surrogates: a text, but not one in UTF-8.
+        None if key.is_instance_of::<PyString>() => Key::of_app(key.clone(), ""),
+        _ => {
+            warn(key.py(), "invalid key `%s`. must be non-empty string.", (key,))?;
+            return Ok(None);
+        }
+    };
     let value = clean(value, bounds.length)?;
-    Ok(Some((Key::Object(key.clone().unbind()), Value::Object(value.unbind()))))
+    Ok(Some((key_kept, Value::Object(value.unbind()))))
 }
 
 /// A mapping's key: what is no text is made one, where its class says how. `None` where there is

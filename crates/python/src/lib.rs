@@ -13,6 +13,7 @@ mod current;
 mod dbapi;
 mod engine;
 mod environment;
+mod fast;
 mod gil;
 mod ids;
 mod limits;

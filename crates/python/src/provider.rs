@@ -1,10 +1,12 @@
 //! Where tracers get what they have in common: sampling, ids, limits, processors.
 
+use crate::attributes::Bounds;
 use crate::engine;
 use crate::gil::GilCell;
 use crate::limits::Limits;
 use crate::sampling::Sampler;
 use crate::scope::Scope;
+use crate::span::bounds;
 use crate::tracer::Tracer;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -93,6 +95,14 @@ impl Provider {
     #[inline]
     pub(crate) fn limits(&self, py: Python<'_>) -> Limits {
         self.state.open(py).map_or_else(Limits::default, |state| state.limits)
+    }
+
+    /// What bounds the attributes of its spans.
+    #[inline]
+    pub(crate) fn span_bounds(&self, py: Python<'_>) -> Bounds {
+        self.state
+            .open(py)
+            .map_or_else(|| bounds(&Limits::default()), |state| bounds(&state.limits))
     }
 
     /// Whom spans are told to.

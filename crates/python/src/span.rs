@@ -3,6 +3,7 @@
 use crate::attributes::{Attributes, Bounds, Value, log, prepare};
 use crate::current::{Parent, SAMPLED, TraceState, api, parent_of_context, span_context};
 use crate::engine;
+use crate::fast;
 use crate::gil::GilCell;
 use crate::ids::hex;
 use crate::limits::Limits;
@@ -10,6 +11,7 @@ use crate::logging::request_ended;
 use crate::provider::Provider;
 use crate::scope::Scope;
 use crate::tracer::{Beginning, given_ns, kind};
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -320,7 +322,7 @@ impl Span {
         if !self.start.is_recording {
             return Ok(());
         }
-        let bounds = bounds(&self.limits(py));
+        let bounds = self.start.provider.get().span_bounds(py);
         let entry = prepare(key, value, bounds)?;
         self.change(py, "Setting attribute on ended span.", |data| match entry {
             Some((key, value)) => data.attributes.insert(py, key, value, bounds),
@@ -664,6 +666,44 @@ pub(crate) fn exception_attributes<'py>(
     Ok(attributes)
 }
 
+/// The method that takes any kind of call.
+static SET_ATTRIBUTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// `set_attribute(key, value)`.
+///
+/// # Safety
+/// CPython calls it, as a method of [`Span`].
+unsafe extern "C" fn set_attribute_fast(
+    slf: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    fast::run(|py| {
+        // SAFETY: these are CPython's arguments, and the method's descriptor has checked that the
+        // object is a span.
+        unsafe {
+            match fast::two(py, arguments, count, names) {
+                Some((key, value)) => {
+                    let slf = Borrowed::from_ptr(py, slf);
+                    slf.cast_unchecked::<Span>().get().set_attribute(&key, &value).map(|()| None)
+                }
+                None => match SET_ATTRIBUTE.get(py) {
+                    Some(replaced) => {
+                        fast::call_replaced(py, replaced, slf, arguments, count, names).map(Some)
+                    }
+                    None => Ok(None),
+                },
+            }
+        }
+    })
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Span>()
+    let py = module.py();
+    module.add_class::<Span>()?;
+    let replaced = fast::replace(&py.get_type::<Span>(), c"set_attribute", set_attribute_fast)?;
+    // Set before any call: this is the module's initialisation, which is done once.
+    let _ = SET_ATTRIBUTE.set(py, replaced);
+    Ok(())
 }
