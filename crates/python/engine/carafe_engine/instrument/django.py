@@ -72,9 +72,13 @@ def _get_response_async(original):
 
 def _process_exception(original):
     def process_exception_by_middleware(self, exception, request):
-        response = original(self, exception, request)
-        if not response:
-            _native.failed_in_app(request.META, exception)
+        response = None
+        try:
+            # Without an answer, Django returns nothing, and before 3.1 raises the exception.
+            response = original(self, exception, request)
+        finally:
+            if not response:
+                _native.failed_in_app(request.META, exception)
         return response
 
     return process_exception_by_middleware
