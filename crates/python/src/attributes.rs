@@ -65,7 +65,7 @@ impl Key {
 
     /// A `str` and its text.
     #[inline]
-    fn of_app(name: Bound<'_, PyAny>, text: &str) -> Self {
+    pub(crate) fn of_app(name: Bound<'_, PyAny>, text: &str) -> Self {
         Self { print: print_of(text), name: Name::Object(name.unbind()) }
     }
 

@@ -70,6 +70,8 @@ LIBRARIES = (
     Library("mysqlclient", "mysqlclient", ("MySQLdb.cursors",), "mysqlclient", ("1.3", "3")),
     Library("sqlalchemy", "sqlalchemy", ("sqlalchemy",), "sqlalchemy", ("1.4", "2.2")),
     Library("logging", "logging", ("logging", "werkzeug.serving")),
+    # Metrics of the interpreter, which is there from the start.
+    Library("system_metrics", "runtime", ("sys",)),
 )
 
 # Names by which the official agent calls what one of ours does.

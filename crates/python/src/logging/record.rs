@@ -1,11 +1,12 @@
 //! One record of `logging` as one OTLP log record.
 
 use super::correlation;
+use crate::attributes::{Attributes, Bounds, Key, Value};
 use crate::capi;
 use crate::engine;
 use crate::gil::GilCell;
+use crate::logs::{Body, Fields, Logger};
 use crate::scope::Scope;
-use carafe_wire::record::{Record, Scoped};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -28,21 +29,6 @@ const ATTRIBUTE_LIMIT: usize = 128;
 
 /// How deep lists and mappings in an attribute may nest; deeper ones are left out.
 const DEPTH_LIMIT: usize = 16;
-
-/// Fields of OTLP's `LogRecord`.
-mod field {
-    pub(super) const TIME: u64 = 1;
-    pub(super) const SEVERITY_NUMBER: u64 = 2;
-    pub(super) const SEVERITY_TEXT: u64 = 3;
-    pub(super) const BODY: u64 = 5;
-    pub(super) const ATTRIBUTES: u64 = 6;
-    pub(super) const DROPPED_ATTRIBUTES: u64 = 7;
-    pub(super) const FLAGS: u64 = 8;
-    pub(super) const TRACE_ID: u64 = 9;
-    pub(super) const SPAN_ID: u64 = 10;
-    pub(super) const OBSERVED_TIME: u64 = 11;
-    pub(super) const EVENT_NAME: u64 = 12;
-}
 
 /// What a record of `logging` has by itself: no attributes. `message` and `asctime` come from
 /// formatters, `taskName` with 3.12.
@@ -93,17 +79,23 @@ fn names(py: Python<'_>) -> PyResult<&Names> {
     })
 }
 
+/// What bounds the attributes of a record.
+const BOUNDS: Bounds = Bounds { count: Some(ATTRIBUTE_LIMIT), length: None };
+
 /// Attributes of one record, all of types that OTLP has.
 #[derive(Default)]
 struct Extras<'py> {
-    entries: Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    attributes: Attributes,
     event_name: Option<Bound<'py, PyAny>>,
 }
 
 /// Writes a record into the ring.
 pub(super) fn write(record: &Bound<'_, PyAny>, level: i64, has_code: bool) -> PyResult<()> {
     let py = record.py();
-    let Some(scope) = scope(py, &record.getattr(intern!(py, "name"))?)? else { return Ok(()) };
+    let name = record.getattr(intern!(py, "name"))?;
+    let Some(logger) = logger(py, capi::utf8(&name).unwrap_or(OTHER_LOGGERS))? else {
+        return Ok(());
+    };
     let created: f64 = record.getattr(intern!(py, "created"))?.extract()?;
     let body = body(record)?;
     let body = match capi::utf8(&body) {
@@ -120,68 +112,47 @@ pub(super) fn write(record: &Bound<'_, PyAny>, level: i64, has_code: bool) -> Py
     if exception.is_truthy()? {
         add_exception(&exception, &mut extras)?;
     }
-    let dropped = extras.entries.len().saturating_sub(ATTRIBUTE_LIMIT);
     let span = correlation::span(py, record)?;
-    let observed_ns = engine::unix_ns();
-    engine::write_encoded(
-        py,
-        |log| {
-            log.fixed64(field::TIME, (created * 1e9) as u64);
-            log.uint(field::SEVERITY_NUMBER, severity(level));
-            match capi::utf8(&level_name) {
-                Some("WARNING") => log.string(field::SEVERITY_TEXT, "WARN"),
-                Some("CRITICAL") => log.string(field::SEVERITY_TEXT, "FATAL"),
-                text => log.string(field::SEVERITY_TEXT, text.unwrap_or_default()),
-            }
-            log.message(field::BODY, |any| any.bytes(1, body.as_bytes()));
-            for (key, value) in extras.entries.iter().skip(dropped) {
-                log.message(field::ATTRIBUTES, |pair| {
-                    pair.text(1, key);
-                    pair.message(2, |any| any.any_value(value));
-                });
-            }
-            log.uint(field::DROPPED_ATTRIBUTES, dropped as u64);
-            if let Some(span) = &span {
-                log.fixed32(field::FLAGS, u32::from(span.flags));
-                log.bytes(field::TRACE_ID, &span.trace_id);
-                log.bytes(field::SPAN_ID, &span.span_id);
-            }
-            log.fixed64(field::OBSERVED_TIME, observed_ns);
-            if let Some(name) = &extras.event_name {
-                log.text(field::EVENT_NAME, name);
-            }
+    let fields = Fields {
+        time_ns: (created * 1e9) as u64,
+        observed_ns: engine::unix_ns(),
+        severity: severity(level),
+        severity_text: match capi::utf8(&level_name) {
+            Some("WARNING") => "WARN",
+            Some("CRITICAL") => "FATAL",
+            text => text.unwrap_or_default(),
         },
-        |otlp| Record::Log(Scoped { scope, otlp }),
-    );
+        body: Body::Text(&body),
+        attributes: &extras.attributes,
+        event_name: extras.event_name.as_ref().and_then(capi::utf8).unwrap_or_default(),
+        span,
+    };
+    logger.write(py, &fields);
     Ok(())
 }
 
-/// The number of the scope that is named as the logger.
+/// The logger whose scope is named as the app's; `None` where it cannot be looked up now.
 #[inline]
-fn scope(py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
-    static SCOPES: GilCell<Option<HashMap<String, Arc<Scope>>>> = GilCell::new(None);
-    let name = capi::utf8(name).unwrap_or(OTHER_LOGGERS);
-    let (known, is_full) = match SCOPES.open(py) {
-        Some(mut scopes) => {
-            let scopes = scopes.get_or_insert_with(HashMap::new);
-            (scopes.get(name).cloned(), scopes.len() >= SCOPE_LIMIT)
+fn logger(py: Python<'_>, name: &str) -> PyResult<Option<Arc<Logger>>> {
+    static LOGGERS: GilCell<Option<HashMap<String, Arc<Logger>>>> = GilCell::new(None);
+    let is_full = match LOGGERS.open(py) {
+        Some(mut loggers) => {
+            let loggers = loggers.get_or_insert_default();
+            if let Some(known) = loggers.get(name) {
+                return Ok(Some(Arc::clone(known)));
+            }
+            loggers.len() >= SCOPE_LIMIT
         }
         None => return Ok(None),
     };
-    let scope = match known {
-        Some(scope) => scope,
-        None if is_full && name != OTHER_LOGGERS => {
-            return scope(py, PyString::intern(py, OTHER_LOGGERS).as_any());
-        }
-        None => {
-            let scope = Arc::new(Scope::new(name, None, None, None, py)?);
-            if let Some(scopes) = SCOPES.open(py).as_mut().and_then(|scopes| scopes.as_mut()) {
-                scopes.insert(name.to_owned(), Arc::clone(&scope));
-            }
-            scope
-        }
-    };
-    Ok(scope.defined(py))
+    if is_full && name != OTHER_LOGGERS {
+        return logger(py, OTHER_LOGGERS);
+    }
+    let new = Arc::new(Logger::new(Arc::new(Scope::new(name, None, None, None, py)?)));
+    if let Some(loggers) = LOGGERS.open(py).as_mut().and_then(|loggers| loggers.as_mut()) {
+        loggers.insert(name.to_owned(), Arc::clone(&new));
+    }
+    Ok(Some(new))
 }
 
 /// The formatted message, a `str`. What cannot be formatted is given as it is.
@@ -216,14 +187,14 @@ fn replaced(text: &Bound<'_, PyAny>) -> String {
 }
 
 /// OpenTelemetry's number for a level of `logging`: four for each named level.
-fn severity(level: i64) -> u64 {
+fn severity(level: i64) -> u8 {
     match level {
         ..10 => 0,
         54.. => 24,
-        50..54 => 21 + (level - 50) as u64,
+        50..54 => 21 + (level - 50) as u8,
         _ => {
-            let named = (level / 10) as u64;
-            let fine = (level % 10).min(3) as u64;
+            let named = (level / 10) as u8;
+            let fine = (level % 10).min(3) as u8;
             1 + named * 4 + fine
         }
     }
@@ -273,7 +244,7 @@ fn extras<'py>(record: &Bound<'py, PyAny>) -> PyResult<Extras<'py>> {
         match capi::utf8(&key) {
             Some("otel.event.name") => extras.event_name = Some(value.str()?.into_any()),
             Some("event.name") => deprecated_event_name = Some(value.str()?.into_any()),
-            _ => extras.entries.push((key, clean(value, 0)?)),
+            _ => extras.set(&key, &clean(value, 0)?),
         }
     }
     extras.event_name = extras.event_name.or(deprecated_event_name);
@@ -356,7 +327,7 @@ fn add_code<'py>(record: &Bound<'py, PyAny>, extras: &mut Extras<'py>) -> PyResu
         (intern!(py, "code.function.name"), intern!(py, "funcName")),
         (intern!(py, "code.line.number"), intern!(py, "lineno")),
     ] {
-        extras.set(key, record.getattr(attribute)?);
+        extras.set(key.as_any(), &record.getattr(attribute)?);
     }
     Ok(())
 }
@@ -369,14 +340,14 @@ fn add_exception<'py>(exception: &Bound<'py, PyAny>, extras: &mut Extras<'py>) -
         return Ok(());
     };
     if !class.is_none() {
-        extras.set(intern!(py, "exception.type"), class.getattr(intern!(py, "__name__"))?);
+        extras.set(intern!(py, "exception.type"), &class.getattr(intern!(py, "__name__"))?);
     }
     if !value.is_none() {
         let arguments = value.getattr(intern!(py, "args"))?;
         if arguments.is_truthy()? {
             let message = arguments.get_item(0)?.str();
             if let Ok(message) = message {
-                extras.set(intern!(py, "exception.message"), message.into_any());
+                extras.set(intern!(py, "exception.message"), message.as_any());
             }
         }
     }
@@ -385,18 +356,15 @@ fn add_exception<'py>(exception: &Bound<'py, PyAny>, extras: &mut Extras<'py>) -
             .import(intern!(py, "traceback"))?
             .call_method1(intern!(py, "format_exception"), (class, value, traceback))?;
         let text = PyString::new(py, "").call_method1(intern!(py, "join"), (lines,))?;
-        extras.set(intern!(py, "exception.stacktrace"), text);
+        extras.set(intern!(py, "exception.stacktrace"), &text);
     }
     Ok(())
 }
 
-impl<'py> Extras<'py> {
+impl Extras<'_> {
     /// Sets an attribute, in the place of what the app has set under that name.
-    fn set(&mut self, key: &Bound<'py, PyString>, value: Bound<'py, PyAny>) {
-        let known = self.entries.iter_mut().find(|(known, _)| known.eq(key).unwrap_or(false));
-        match known {
-            Some(entry) => entry.1 = value,
-            None => self.entries.push((key.clone().into_any(), value)),
-        }
+    fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
+        let name = Key::of_app(key.clone(), capi::utf8(key).unwrap_or_default());
+        self.attributes.insert(key.py(), name, Value::Object(value.clone().unbind()), BOUNDS);
     }
 }
