@@ -16,6 +16,7 @@ mod environment;
 mod fast;
 mod gil;
 mod ids;
+mod leaf;
 mod limits;
 mod logging;
 mod logs;

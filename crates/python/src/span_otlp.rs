@@ -77,7 +77,7 @@ impl Span {
 }
 
 /// The flags of a span whose parent, or of a link whose target, is `other`.
-fn flags(trace_flags: u8, other: Option<&Parent>) -> u32 {
+pub(crate) fn flags(trace_flags: u8, other: Option<&Parent>) -> u32 {
     let remote = if other.is_some_and(|other| other.is_remote) { IS_REMOTE } else { 0 };
     u32::from(trace_flags) | HAS_IS_REMOTE | remote
 }

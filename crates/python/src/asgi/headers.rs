@@ -44,6 +44,17 @@ impl<'py> Headers<'py> {
         self.all(name).next()
     }
 
+    /// All of these, separated by commas.
+    pub(super) fn joined(&self, name: &str) -> String {
+        let mut values = self.all(name);
+        let mut joined = values.next().map(Cow::into_owned).unwrap_or_default();
+        for value in values {
+            joined.push(',');
+            joined.push_str(&value);
+        }
+        joined
+    }
+
     /// `content-length`, where it is a number.
     pub(crate) fn content_length(&self) -> Option<i64> {
         self.first("content-length")?.trim().parse().ok()

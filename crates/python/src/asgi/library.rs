@@ -14,11 +14,12 @@ use crate::server::library::{self, ACTIVE};
 use crate::server::patterns::{Patterns, excluded_urls};
 use crate::server::series::Series;
 use crate::span::bounds;
-use crate::tracer::Beginning;
+use crate::tracer::{Beginning, kind};
 use carafe_wire::record::{InstrumentKind, Number};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,10 +33,6 @@ fn yield_universal() {
         engine::yield_universal(HTTP_SERVER);
     }
 }
-
-/// Kinds of spans, as the API numbers them.
-const INTERNAL: u8 = 0;
-const SERVER: u8 = 1;
 
 /// How a library's requests are reported, as its official package does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +159,7 @@ impl Library {
             return Ok(None);
         }
         let start_ns = engine::unix_ns();
-        let name = library.first_name(py, &scope);
+        let name = library.first_name(&scope);
         let view = scope.view(library.mode);
         let limits = library.limits(py);
         let mut attributes = Attributes::with_capacity(16);
@@ -179,8 +176,8 @@ impl Library {
                 outer = Some(context::attach(&value)?);
             }
         }
-        let kind = if is_server { SERVER } else { INTERNAL };
-        let beginning = Beginning::here(name.clone().into_any(), kind, attributes)?;
+        let kind = if is_server { kind::SERVER } else { kind::INTERNAL };
+        let beginning = Beginning::here(PyString::new(py, &name).into_any(), kind, attributes)?;
         let beginning = Beginning { start_ns: Some(start_ns), ..beginning };
         let span = library.own.tracer.start(py, beginning)?;
         // One token undoes both.
@@ -213,22 +210,23 @@ impl Library {
     }
 
     /// The name of a span until a route is known.
-    fn first_name<'py>(&self, py: Python<'py>, scope: &Scope<'_, 'py>) -> Bound<'py, PyString> {
+    fn first_name(&self, scope: &Scope<'_, '_>) -> String {
         if self.style.names_paths() {
-            return PyString::new(py, &scope.path_name());
+            return scope.path_name();
         }
-        PyString::new(py, &self.method_in_name(scope))
+        self.method_in_name(scope).into_owned()
     }
 
     /// The method as names of spans have it.
-    pub(super) fn method_in_name(&self, scope: &Scope<'_, '_>) -> String {
+    pub(super) fn method_in_name(&self, scope: &Scope<'_, '_>) -> Cow<'static, str> {
         let raw = scope.raw_method();
-        if self.style == Style::Starlette {
-            return raw;
-        }
-        match normalised_method(raw.trim()).into_owned() {
-            method if method == OTHER_METHOD => "HTTP".to_owned(),
-            method => method,
+        let normalised = normalised_method(raw.trim());
+        match self.style {
+            // As it came: the official package does not look at it.
+            Style::Starlette if normalised != raw => Cow::Owned(raw),
+            Style::Starlette => normalised,
+            _ if normalised == OTHER_METHOD => Cow::Borrowed("HTTP"),
+            _ => normalised,
         }
     }
 }

@@ -3,22 +3,20 @@
 use super::COROUTINES;
 use super::headers::Headers;
 use super::request::Request;
-use crate::attributes::{Attributes, Bounds};
 use crate::capi;
 use crate::context;
 use crate::engine;
 use crate::server::convention::Status;
 use crate::server::headers::Capture;
 use crate::server::response::propagator;
-use crate::span::{Span, status};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-/// `type` of a message.
-pub(super) fn type_of(message: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
+/// Whether a message has that `type`.
+pub(super) fn is_of_type(message: &Bound<'_, PyDict>, wanted: &str) -> PyResult<bool> {
     let what = message.get_item(intern!(message.py(), "type"))?;
-    Ok(what.as_ref().and_then(capi::utf8).map(str::to_owned))
+    Ok(what.as_ref().and_then(capi::utf8) == Some(wanted))
 }
 
 /// The app's `receive`.
@@ -74,32 +72,14 @@ impl Send {
 }
 
 impl Request {
-    pub(super) fn bounds(&self, py: Python<'_>) -> Bounds {
-        self.library.get().limits(py)
-    }
-
-    /// The attribute that the spans of messages have.
-    pub(super) fn put_type(
-        &self,
-        py: Python<'_>,
-        message: &Bound<'_, PyDict>,
-        attributes: &mut Attributes,
-    ) -> PyResult<()> {
-        match message.get_item(intern!(py, "type"))? {
-            Some(what) => {
-                attributes.set(intern!(py, "asgi.event.type").as_any(), &what, self.bounds(py))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// A message is about to be sent; whether it completes the response.
     fn sending(&self, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = message.py();
         let Ok(message) = message.cast::<PyDict>() else { return Ok(false) };
-        let Some(what) = type_of(message)? else { return Ok(false) };
+        let what = message.get_item(intern!(py, "type"))?;
+        let Some(what) = what.as_ref().and_then(capi::utf8) else { return Ok(false) };
         let mut code = None;
-        match what.as_str() {
+        match what {
             "http.response.start" => {
                 code = message.get_item(intern!(py, "status"))?.as_ref().map(status_of);
                 self.begin_response(message)?;
@@ -108,7 +88,9 @@ impl Request {
             _ => {}
         }
         if self.span.get().is_recording() {
-            self.send_span(message, code.as_ref())?;
+            // Official packages give it no duration.
+            let now = engine::unix_ns();
+            self.tell_message(py, "send", now, Some(message), code.as_ref(), None)?;
         }
         if let Some(code) = code {
             self.set_status(py, code)?;
@@ -117,7 +99,7 @@ impl Request {
             message.get_item(key)?.map_or(Ok(false), |more| more.is_truthy())
         };
         let has_trailers = self.state.open(py).is_some_and(|state| state.has_trailers);
-        match what.as_str() {
+        match what {
             "http.response.body" if !has_trailers => Ok(!more(intern!(py, "more_body"))?),
             "http.response.trailers" if has_trailers => Ok(!more(intern!(py, "more_trailers"))?),
             // An extension: the server sends the file.
@@ -148,22 +130,6 @@ impl Request {
             propagator.call_method1(intern!(py, "inject"), (message, context, setter))?;
         }
         Ok(())
-    }
-
-    /// The span of a message that is sent: official packages give it no duration.
-    fn send_span(&self, message: &Bound<'_, PyDict>, code: Option<&Status>) -> PyResult<()> {
-        let py = message.py();
-        let mut attributes = Attributes::with_capacity(3);
-        self.put_type(py, message, &mut attributes)?;
-        if let Some(code) = code {
-            let bounds = self.bounds(py);
-            self.put_status_attributes(code, |key, value| attributes.put(py, key, value, bounds));
-        }
-        let span = self.message_span(py, "send", engine::unix_ns(), attributes)?;
-        if let Some(code) = code.filter(|code| code.is_error()) {
-            span.get().put_status(py, status::ERROR, self.description(py, code))?;
-        }
-        Span::end(&span, None)
     }
 }
 

@@ -2,23 +2,29 @@
 
 use super::SCOPE_KEY;
 use super::library::Library;
-use super::message::{Receive, Send, type_of};
+use super::message::{Receive, Send, is_of_type};
 use super::scope::{Kind, Scope};
 use crate::attributes::{Attributes, Value};
+use crate::capi;
 use crate::context;
 use crate::engine;
 use crate::gil::GilCell;
+use crate::leaf::Leaf;
 use crate::server::convention::Status;
 use crate::server::series::Series;
 use crate::span::{Span, status};
-use crate::tracer::Beginning;
+use crate::tracer::{Beginning, kind};
 use carafe_wire::record::{Number, SpanReference};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The attribute of the spans of messages.
+const EVENT_TYPE: &str = "asgi.event.type";
 
 /// A request from its scope to the app's return.
 #[pyclass(frozen, module = "carafe_engine._native")]
@@ -33,14 +39,14 @@ pub(crate) struct Request {
     series: Option<Arc<Series>>,
     request_size: Option<i64>,
     /// The method as names of spans have it.
-    method: String,
+    method: Cow<'static, str>,
     pub(super) state: GilCell<State>,
 }
 
 /// What changes until the end.
 pub(super) struct State {
     /// The span's name, as we gave it.
-    pub(super) name: Py<PyString>,
+    pub(super) name: String,
     /// The paths of the mounts that lead to the app that handles the request.
     pub(super) mounts: String,
     /// What the server has cut off before the first app.
@@ -77,7 +83,7 @@ impl Request {
         span: Bound<'py, Span>,
         is_server: bool,
         series: Option<Arc<Series>>,
-        name: Bound<'py, PyString>,
+        name: String,
         call: Call,
     ) -> Self {
         Self {
@@ -90,7 +96,7 @@ impl Request {
             request_size: scope.headers.content_length(),
             method: library.get().method_in_name(scope),
             state: GilCell::new(State {
-                name: name.unbind(),
+                name,
                 mounts: String::new(),
                 root_path: None,
                 route: None,
@@ -120,41 +126,88 @@ impl Request {
     /// Says which route has matched: `route` as `http.route` shall have it, `target` as the old
     /// metrics shall.
     pub(crate) fn set_route(&self, py: Python<'_>, route: String, target: Option<String>) {
-        let name = match self.method.as_str() {
-            "" => PyString::new(py, &route),
-            method => PyString::new(py, &format!("{method} {route}")),
+        let name = match &*self.method {
+            "" => route.clone(),
+            method => format!("{method} {route}"),
         };
         let span = self.span.get();
         if let Some(mut data) = span.data.open(py)
             && data.end_ns == 0
         {
-            data.name = name.clone().into_any().unbind();
+            data.name = PyString::new(py, &name).into_any().unbind();
         }
         span.put(py, "http.route", Value::Text(route.as_str().into()));
         if let Some(mut state) = self.state.open(py) {
-            state.name = name.unbind();
+            state.name = name;
             state.route = Some(route);
             state.target = target;
         }
     }
 
-    /// A span for one message, which began at `start_ns`.
-    pub(super) fn message_span<'py>(
+    /// Tells of one message that was received or sent (`verb`) from `start_ns` on.
+    pub(super) fn tell_message(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         verb: &str,
         start_ns: u64,
-        attributes: Attributes,
-    ) -> PyResult<Bound<'py, Span>> {
-        const INTERNAL: u8 = 0;
-        let name = match self.state.open(py) {
-            Some(state) => state.name.bind(py).to_string(),
-            None => String::new(),
+        message: Option<&Bound<'_, PyDict>>,
+        code: Option<&Status>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let what = match message {
+            Some(message) => message.get_item(intern!(py, "type"))?,
+            None => None,
         };
-        let name = PyString::new(py, &format!("{name} {} {verb}", self.kind.as_str()));
-        let beginning = Beginning::here(name.into_any(), INTERNAL, attributes)?;
+        let what = what.as_ref().and_then(capi::utf8);
         let library = self.library.get();
-        library.own.tracer.start(py, Beginning { start_ns: Some(start_ns), ..beginning })
+        let name = match self.state.open(py) {
+            Some(state) => format!("{} {} {verb}", state.name, self.kind.as_str()),
+            None => return Ok(()),
+        };
+        let is_error = code.is_some_and(Status::is_error);
+        if error.is_none() && !matches!(code, Some(Status::Unreadable(_))) {
+            let leaf = Leaf {
+                name: &name,
+                kind: kind::INTERNAL,
+                start_ns,
+                end_ns: engine::unix_ns(),
+                status: if is_error { status::ERROR } else { status::UNSET },
+            };
+            let is_told = leaf.write(py, &library.own.tracer, |writer| {
+                if let Some(what) = what {
+                    writer.string_attribute(9, EVENT_TYPE, what);
+                }
+                if let Some(code) = code {
+                    self.put_status_attributes(code, |key, value| match value {
+                        Value::Int(value) => writer.int_attribute(9, key, value),
+                        Value::Text(text) => writer.string_attribute(9, key, &text),
+                        _ => {}
+                    });
+                }
+            })?;
+            if is_told {
+                return Ok(());
+            }
+        }
+        let bounds = library.limits(py);
+        let mut attributes = Attributes::with_capacity(3);
+        if let Some(what) = what {
+            attributes.put(py, EVENT_TYPE, Value::Text(what.into()), bounds);
+        }
+        if let Some(code) = code {
+            self.put_status_attributes(code, |key, value| attributes.put(py, key, value, bounds));
+        }
+        let name = PyString::new(py, &name).into_any();
+        let beginning = Beginning::here(name, kind::INTERNAL, attributes)?;
+        let beginning = Beginning { start_ns: Some(start_ns), ..beginning };
+        let span = library.own.tracer.start(py, beginning)?;
+        if let Some(code) = code.filter(|_| is_error) {
+            span.get().put_status(py, status::ERROR, self.description(py, code))?;
+        }
+        if let Some(error) = error {
+            Span::note_exception(&span, error)?;
+        }
+        Span::end(&span, None)
     }
 
     /// The attributes that a status code gives a span.
@@ -389,21 +442,13 @@ impl Request {
         error: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = message.py();
-        let mut attributes = Attributes::default();
-        if let Ok(message) = message.cast::<PyDict>() {
-            let what = type_of(message)?;
-            if what.as_deref() == Some("websocket.receive") {
-                let bounds = self.bounds(py);
-                self.put_status_attributes(&Status::Code(200), |key, value| {
-                    attributes.put(py, key, value, bounds);
-                });
-            }
-            self.put_type(py, message, &mut attributes)?;
-        }
-        let span = self.message_span(py, "receive", start_ns, attributes)?;
-        if error.is_instance_of::<PyException>() {
-            Span::note_exception(&span, error)?;
-        }
-        Span::end(&span, None)
+        let message = message.cast::<PyDict>().ok();
+        let is_text = match message {
+            Some(message) => is_of_type(message, "websocket.receive")?,
+            None => false,
+        };
+        let code = is_text.then_some(Status::Code(200));
+        let error = error.is_instance_of::<PyException>().then_some(error);
+        self.tell_message(py, "receive", start_ns, message, code.as_ref(), error)
     }
 }

@@ -84,8 +84,7 @@ impl<'a, 'py> Scope<'a, 'py> {
             .into(),
         );
         let (method, original_method) = self.method(mode);
-        let server_name: Vec<_> = self.headers.all("host").collect();
-        let server_name = server_name.join(",");
+        let server_name = self.headers.joined("host");
         let path = self.text(intern!(py, "path"));
         let query = self.query();
         let url = mode.is_old().then(|| {
@@ -94,7 +93,9 @@ impl<'a, 'py> Scope<'a, 'py> {
                 url.push('?');
                 url.push_str(&unquoted(&query));
             }
-            Text::Own(url::redacted(&url).into())
+            // Secrets are before an `@` or behind a `?`.
+            let may_have_secrets = url.bytes().any(|byte| byte == b'@' || byte == b'?');
+            Text::Own(if may_have_secrets { url::redacted(&url) } else { url }.into())
         });
         let (peer_address, peer_port) =
             self.endpoint(intern!(py, "client")).unwrap_or((None, None));
