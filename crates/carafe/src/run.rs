@@ -119,7 +119,7 @@ fn observe(
     let counters = Arc::new(ReaderCounters::default());
     let serving = hosted
         .map(|backend| runtime.spawn(backend.serve(cancel.clone(), Some(Arc::clone(&counters)))));
-    let options = options::run_options(invocation, settings);
+    let options = options::run_options(invocation, settings, &plan);
     let launched = Launched::start(
         options,
         program,

@@ -6,6 +6,7 @@ use crate::directory::{DirectoryError, RunDirectory};
 use crate::http::HttpOptions;
 use crate::metrics::MetricOptions;
 use crate::notices::{Notice, Notices};
+use crate::observer::KernelMetrics;
 use crate::origin::Origin;
 use crate::output::{Capture, Running};
 use crate::program::{self, CommandError, Program};
@@ -13,8 +14,9 @@ use crate::registry::{Instance, Registry};
 use crate::reports::Reports;
 use crate::resource::{ProcessInfo, ResourceOptions};
 use crate::rings::{ReaderCounters, RingReader, Sink};
+use crate::system_metrics::SystemMetrics;
 use carafe_pipeline::Consumer;
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use carafe_wire::doorbell;
 use carafe_wire::record;
 use carafe_wire::shm::MappedDoorbell;
@@ -46,6 +48,8 @@ pub struct RunOptions {
     pub resource: ResourceOptions,
     /// How metrics are reported.
     pub metrics: MetricOptions,
+    /// What is read from the kernel, of processes and of the machine.
+    pub kernel_metrics: KernelMetrics,
     /// Time between reports of metrics.
     pub metric_interval: Duration,
     /// How long a report of metrics may take.
@@ -156,7 +160,9 @@ impl Launched {
     ) -> Result<Self, LaunchError> {
         let (mut directory, doorbell) = RunDirectory::create()?;
         let notices = Arc::new(Notices::default());
-        let registry = Arc::new(Registry::new(options.resource.clone(), options.metrics));
+        let registry = Registry::new(options.resource.clone(), options.metrics)
+            .with_kernel_metrics(options.kernel_metrics.clone());
+        let registry = Arc::new(registry);
         let (spans, span_batcher) = Batcher::new(Signal::Traces, options.spans);
         let (records, record_batcher) = Batcher::new(Signal::Logs, options.logs);
 
@@ -223,6 +229,9 @@ impl Launched {
             registry,
             counters,
             consumer,
+            system: options.kernel_metrics.is_on.then(|| {
+                SystemMetrics::new(&options.kernel_metrics, options.metrics, UnixNanos::now())
+            }),
             interval: options.metric_interval,
             timeout: options.metric_timeout,
         });

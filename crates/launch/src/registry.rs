@@ -2,7 +2,9 @@
 
 use crate::instruments::Instruments;
 use crate::metrics::{HttpMetrics, MetricOptions};
+use crate::observer::KernelMetrics;
 use crate::origin::Origin;
+use crate::process_metrics::ProcessMetrics;
 use crate::resource::{self, ProcessInfo, ResourceOptions};
 use carafe_telemetry::UnixNanos;
 use carafe_telemetry::otlp::{
@@ -28,6 +30,8 @@ pub struct Instance {
     pub metrics: Mutex<HttpMetrics>,
     /// What Python engines measured: one unless a program replaced another (exec).
     instruments: Mutex<Vec<Arc<Mutex<Instruments>>>>,
+    /// What the kernel knows of it; `None` where nobody wants that.
+    process: Option<Mutex<ProcessMetrics>>,
     has_ended: AtomicBool,
 }
 
@@ -53,6 +57,9 @@ impl Instance {
     fn collect(&self, now: UnixNanos) -> Vec<ResourceMetrics> {
         let resource = self.resource();
         let mut own: Vec<ScopeMetrics> = self.metrics.lock().collect(now).into_iter().collect();
+        if let Some(process) = &self.process {
+            own.extend(process.lock().collect(now));
+        }
         let mut others = Vec::new();
         self.instruments.lock().retain(|instruments| {
             let mut instruments = instruments.lock();
@@ -85,13 +92,21 @@ fn resource_metrics(
 pub struct Registry {
     resources: ResourceOptions,
     metrics: MetricOptions,
+    kernel: KernelMetrics,
     instances: Mutex<Vec<Arc<Instance>>>,
 }
 
 impl Registry {
     /// No process yet.
     pub fn new(resources: ResourceOptions, metrics: MetricOptions) -> Self {
-        Self { resources, metrics, instances: Mutex::default() }
+        let kernel = KernelMetrics::default();
+        Self { resources, metrics, kernel, instances: Mutex::default() }
+    }
+
+    /// Reports what the kernel knows of each process too.
+    pub fn with_kernel_metrics(mut self, kernel: KernelMetrics) -> Self {
+        self.kernel = kernel;
+        self
     }
 
     /// The resource of what the launcher says of itself: the service's, as another instance.
@@ -115,13 +130,19 @@ impl Registry {
             return Arc::clone(instance);
         }
         let found = resource::resource(&self.resources, process);
+        let now = UnixNanos::now();
+        let kernel = self
+            .kernel
+            .is_on
+            .then(|| Mutex::new(ProcessMetrics::new(process.pid, &self.kernel, self.metrics, now)));
         let resource = Arc::new(found.clone());
         let instance = Arc::new(Instance {
             pid: process.pid,
             found,
             universal: Mutex::new(Origin::universal(resource, self.metrics.semconv.schema_url())),
-            metrics: Mutex::new(HttpMetrics::new(self.metrics, UnixNanos::now())),
+            metrics: Mutex::new(HttpMetrics::new(self.metrics, now)),
             instruments: Mutex::default(),
+            process: kernel,
             has_ended: AtomicBool::new(false),
         });
         if instances.len() >= INSTANCE_LIMIT {

@@ -4,6 +4,7 @@ use crate::batch::Delivered;
 use crate::metrics::scope;
 use crate::registry::Registry;
 use crate::rings::ReaderCounters;
+use crate::system_metrics::SystemMetrics;
 use carafe_pipeline::Consumer;
 use carafe_telemetry::otlp::{
     AggregationTemporality, ExportMetricsServiceRequest, Metric, NumberDataPoint, Resource,
@@ -20,13 +21,15 @@ pub(crate) struct Reports {
     pub(crate) registry: Arc<Registry>,
     pub(crate) counters: Arc<ReaderCounters>,
     pub(crate) consumer: Arc<dyn Consumer>,
+    /// Read at every report; `None`: nobody wants them.
+    pub(crate) system: Option<SystemMetrics>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
 }
 
 impl Reports {
     /// Reports until `ended` changes, then a last time.
-    pub(crate) async fn run(self, mut ended: watch::Receiver<bool>) -> Delivered {
+    pub(crate) async fn run(mut self, mut ended: watch::Receiver<bool>) -> Delivered {
         let started = UnixNanos::now();
         let own = self.registry.launcher_resource();
         let mut delivered = Delivered::default();
@@ -37,7 +40,7 @@ impl Reports {
             };
             let now = UnixNanos::now();
             let mut request = self.registry.collect(now).unwrap_or_default();
-            request.resource_metrics.extend(self.losses(&own, started, now));
+            request.resource_metrics.extend(self.launcher_metrics(&own, started, now));
             self.export(request, &mut delivered).await;
             if is_last {
                 return delivered;
@@ -65,13 +68,24 @@ impl Reports {
         }
     }
 
-    /// What was lost on the way from the app; nothing where nothing was.
-    fn losses(
-        &self,
+    /// What the launcher says itself: of the machine, and what was lost on the way from the app.
+    fn launcher_metrics(
+        &mut self,
         own: &Resource,
         started: UnixNanos,
         now: UnixNanos,
     ) -> Option<ResourceMetrics> {
+        let mut scope_metrics: Vec<_> = self.losses(started, now).into_iter().collect();
+        scope_metrics.extend(self.system.iter_mut().flat_map(|system| system.collect(now)));
+        (!scope_metrics.is_empty()).then(|| ResourceMetrics {
+            resource: Some(own.clone()),
+            scope_metrics,
+            schema_url: String::new(),
+        })
+    }
+
+    /// Nothing where nothing was lost.
+    fn losses(&self, started: UnixNanos, now: UnixNanos) -> Option<ScopeMetrics> {
         let counters = &self.counters;
         let metrics: Vec<Metric> = [
             (
@@ -105,13 +119,9 @@ impl Reports {
             })
         })
         .collect();
-        (!metrics.is_empty()).then(|| ResourceMetrics {
-            resource: Some(own.clone()),
-            scope_metrics: vec![ScopeMetrics {
-                scope: Some(scope()),
-                metrics,
-                schema_url: String::new(),
-            }],
+        (!metrics.is_empty()).then(|| ScopeMetrics {
+            scope: Some(scope()),
+            metrics,
             schema_url: String::new(),
         })
     }
@@ -162,6 +172,7 @@ mod tests {
             registry: Arc::new(Registry::new(options, MetricOptions::default())),
             counters: Arc::clone(&counters),
             consumer: recorder.clone(),
+            system: None,
             interval: Duration::from_secs(60),
             timeout: Duration::from_secs(1),
         };

@@ -121,6 +121,7 @@ fn heading(part: Part) -> &'static str {
         Part::Carafe => "Carafe",
         Part::Agent => "What is recorded",
         Part::Exporter => "Where and how it is sent",
+        Part::Python => "What is recorded of Python programs",
         Part::App => "For an OpenTelemetry SDK in the app; not read by Carafe",
     }
 }

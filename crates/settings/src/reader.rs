@@ -196,6 +196,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`choice`](Self::choice), with none where there is no value or no such word.
+    pub(crate) fn optional_choice<T: Copy>(
+        &mut self,
+        variable: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let value = self.text(variable)?;
+        let choice = word(words, &value);
+        if choice.is_none() {
+            self.ignore(variable, value, one_of(words), "the default");
+        }
+        choice
+    }
+
     /// As [`choice`](Self::choice), but another word is an error.
     pub(crate) fn strict_choice<T: Copy>(
         &mut self,

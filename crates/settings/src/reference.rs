@@ -18,9 +18,15 @@ protocols, compressions and addresses that do not exist end `carafe run` with an
 at once. Names that look misspelt are named on stderr together with the right ones.
 ";
 
+const PYTHON: &str = "\
+Read by the Python engine in each process of the app, and by the OpenTelemetry SDK that it gives to
+the app there. Variables above that say what is recorded or how it is batched act in it too.
+
+";
+
 const HANDED_ON: &str = "\
-For an OpenTelemetry SDK or instrumentation in the app, if there is one. Carafe does not read these,
-and they change nothing in what its own engine records.
+For an OpenTelemetry SDK of another language in the app, or for parts of the official Python agent
+that Carafe replaces. Carafe does not read these, and they change nothing in what it records.
 
 ";
 
@@ -31,13 +37,16 @@ pub fn environment() -> String {
         (Part::Carafe, "Carafe itself"),
         (Part::Agent, "What is recorded of the app"),
         (Part::Exporter, "Where and how it is sent"),
+        (Part::Python, "Python programs"),
         (Part::App, "Handed on to the app"),
     ];
     for (part, title) in parts {
         // Writing to a string cannot fail.
         let _ = write!(page, "\n## {title}\n\n");
-        if part == Part::App {
-            page.push_str(HANDED_ON);
+        match part {
+            Part::Python => page.push_str(PYTHON),
+            Part::App => page.push_str(HANDED_ON),
+            Part::Carafe | Part::Agent | Part::Exporter => {}
         }
         page.push_str("| Variable | Flag | Default | Meaning |\n| --- | --- | --- | --- |\n");
         for variable in VARIABLES.iter().filter(|variable| variable.part == part) {

@@ -14,6 +14,8 @@ pub enum Part {
     Exporter,
     /// Carafe itself.
     Carafe,
+    /// What the Python engine records, and the SDK that it gives to Python programs.
+    Python,
     /// An OpenTelemetry SDK or instrumentation in the app, if there is one: handed on, not read.
     App,
 }

@@ -55,6 +55,10 @@ pub struct Settings {
     pub captured_headers: CapturedHeaders,
     /// Limits of what is recorded.
     pub limits: Limits,
+    /// Names of Python instrumentations that are left out.
+    pub disabled_instrumentations: Vec<String>,
+    /// Patterns of names of metrics of processes and of the machine that are left out.
+    pub excluded_system_metrics: Vec<String>,
     /// From which severity on Carafe reports about itself.
     pub log_level: LogLevel,
     /// Carafe's own settings.
@@ -70,6 +74,9 @@ pub struct OwnSettings {
     pub explain: bool,
     /// Put the Python engine into Python programs.
     pub python: bool,
+    /// Report what the kernel knows of processes and of the machine; `None`: where it disturbs
+    /// nobody.
+    pub system_metrics: Option<bool>,
     /// Address of the hosted backend's UI and query APIs.
     pub query: Option<String>,
     /// Address of the hosted backend's OTLP/gRPC receiver.
@@ -150,6 +157,8 @@ impl Settings {
             http_semconv,
             captured_headers: CapturedHeaders::read(reader),
             limits: Limits::read(reader),
+            disabled_instrumentations: reader.list("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"),
+            excluded_system_metrics: reader.list("OTEL_PYTHON_SYSTEM_METRICS_EXCLUDED_METRICS"),
             log_level: reader.choice("OTEL_LOG_LEVEL", LOG_LEVELS, ("info", LogLevel::Info)),
             own: OwnSettings::read(reader),
         }
@@ -162,6 +171,7 @@ impl OwnSettings {
             capture_output: reader.boolean(&["CARAFE_CAPTURE_OUTPUT"]),
             explain: reader.boolean(&["CARAFE_EXPLAIN"]),
             python: reader.choice("CARAFE_PYTHON", SWITCH, ("on", true)),
+            system_metrics: reader.optional_choice("CARAFE_SYSTEM_METRICS", SWITCH),
             query: address(reader, "CARAFE_QUERY"),
             otlp_grpc: address(reader, "CARAFE_OTLP_GRPC"),
             otlp_http: address(reader, "CARAFE_OTLP_HTTP"),

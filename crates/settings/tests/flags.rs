@@ -66,7 +66,16 @@ fn only_carafes_own_flags_are_more() {
         .collect();
     assert_eq!(
         more,
-        ["capture_output", "explain", "python", "query", "otlp_grpc", "otlp_http", "telemetry"]
+        [
+            "capture_output",
+            "explain",
+            "python",
+            "system_metrics",
+            "query",
+            "otlp_grpc",
+            "otlp_http",
+            "telemetry"
+        ]
     );
 }
 

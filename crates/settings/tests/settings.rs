@@ -386,6 +386,22 @@ fn a_configuration_file_is_not_passed_over_in_silence() {
 }
 
 #[test]
+fn switches_of_the_python_engine_and_of_system_metrics() {
+    let own = |pairs: &[(&str, &str)]| settings(pairs).own;
+    assert!(own(&[]).python);
+    assert!(!own(&[("CARAFE_PYTHON", "off")]).python);
+    assert_eq!(own(&[]).system_metrics, None);
+    assert_eq!(own(&[("CARAFE_SYSTEM_METRICS", "on")]).system_metrics, Some(true));
+    assert_eq!(own(&[("CARAFE_SYSTEM_METRICS", "Off")]).system_metrics, Some(false));
+    let exponential = [(
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "base2_exponential_bucket_histogram",
+    )];
+    assert!(settings(&exponential).metric_reader.is_exponential);
+    assert!(!settings(&[]).metric_reader.is_exponential);
+}
+
+#[test]
 fn log_levels() {
     for (value, expected) in
         [("DEBUG", LogLevel::Debug), ("warning", LogLevel::Warn), ("fatal", LogLevel::Error)]
@@ -421,7 +437,8 @@ fn every_declared_variable_is_read_unless_it_is_handed_on() {
     let internal = ["CARAFE_RING_DIR", "CARAFE_SERVICE_NAME", "CARAFE_SIGNALS"];
     for variable in VARIABLES {
         let name = variable.name.replace(ANY_LIBRARY, "FLASK");
-        let handed_on = variable.part == Part::App && name != "OTEL_CONFIG_FILE";
+        let is_for_the_app = matches!(variable.part, Part::App | Part::Python);
+        let handed_on = is_for_the_app && name != "OTEL_CONFIG_FILE";
         let expected = !handed_on && !internal.contains(&variable.name);
         assert_eq!(read.contains(&name), expected, "{name}");
     }

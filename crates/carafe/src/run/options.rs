@@ -1,18 +1,23 @@
 //! From settings to what the launcher needs.
 
+use super::exports::{Destination, Plan};
 use carafe_launch::batch::BatchOptions;
 use carafe_launch::http::{CapturedHeaders, HeaderPatterns, HttpOptions, PlainPattern, Semconv};
 use carafe_launch::launcher::RunOptions;
 use carafe_launch::metrics::{self, ExemplarFilter, MetricOptions};
+use carafe_launch::observer::KernelMetrics;
 use carafe_launch::propagation::Propagator;
 use carafe_launch::resource::{Detector, ResourceOptions};
 use carafe_launch::sampling::{RootSampler, Sampler};
 use carafe_settings::flags::Invocation;
-use carafe_settings::{self as settings, BatchSettings, HttpSemconv, Settings, Temporality};
+use carafe_settings::{
+    self as settings, BatchSettings, Exporter, HttpSemconv, Settings, Temporality,
+};
+use carafe_telemetry::Signal;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOptions {
+pub(super) fn run_options(invocation: &Invocation, settings: &Settings, plan: &Plan) -> RunOptions {
     let semconv = match settings.http_semconv {
         HttpSemconv::Old => Semconv::Old,
         HttpSemconv::Stable => Semconv::Stable,
@@ -43,6 +48,10 @@ pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOp
                 settings::ExemplarFilter::TraceBased => ExemplarFilter::TraceBased,
             },
         },
+        kernel_metrics: KernelMetrics {
+            is_on: reports_kernel_metrics(settings, plan),
+            excluded: settings.excluded_system_metrics.clone(),
+        },
         metric_interval: settings.metric_reader.export_interval,
         metric_timeout: settings.metric_reader.export_timeout,
         spans: batches(&settings.span_batches),
@@ -50,6 +59,17 @@ pub(super) fn run_options(invocation: &Invocation, settings: &Settings) -> RunOp
         is_output_captured: settings.own.capture_output,
         has_python_engine: settings.own.python,
     }
+}
+
+/// What the kernel knows would bury what the app itself measures where people read it.
+pub(super) fn reports_kernel_metrics(settings: &Settings, plan: &Plan) -> bool {
+    let is_disabled = settings
+        .disabled_instrumentations
+        .iter()
+        .any(|name| matches!(name.as_str(), "system_metrics" | "*"));
+    let is_read_by_people = plan.destination == Destination::Named
+        && plan.of(Signal::Metrics).iter().all(|exporter| *exporter == Exporter::Console);
+    !is_disabled && settings.own.system_metrics.unwrap_or(!is_read_by_people)
 }
 
 fn http(settings: &Settings, semconv: Semconv) -> HttpOptions {

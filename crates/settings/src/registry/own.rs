@@ -26,6 +26,13 @@ pub(super) const VARIABLES: &[Variable] = &[
         "With `off` the Python engine stays out of Python programs; the universal engine alone sees them.",
     ),
     variable(
+        "CARAFE_SYSTEM_METRICS",
+        "system_metrics",
+        Carafe,
+        "`on`, but `off` where metrics go to the console alone",
+        "Whether what the kernel knows of the app's processes (`process.*`) and of the machine (`system.*`) is reported: `on` or `off`.",
+    ),
+    variable(
         "CARAFE_QUERY",
         "query",
         Carafe,

@@ -1,6 +1,6 @@
 //! Variables of the specification about what is recorded.
 
-use super::Part::{Agent, App};
+use super::Part::{Agent, App, Python};
 use super::{FALSE, Variable, unflagged, variable};
 
 pub(super) const GENERAL: &[Variable] = &[
@@ -58,7 +58,7 @@ pub(super) const GENERAL: &[Variable] = &[
         "semconv_stability_opt_in",
         Agent,
         "the old names",
-        "Names of attributes and metrics: `http` for the stable ones, `http/dup` for both. Names of other kinds are handed on to the app.",
+        "Names of attributes and metrics: `http` and `database` for the stable ones, `http/dup` and `database/dup` for both.",
     ),
     variable(
         "OTEL_LOG_LEVEL",
@@ -80,7 +80,7 @@ pub(super) const LIMITS: &[Variable] = &[
     variable(
         "OTEL_ATTRIBUTE_COUNT_LIMIT",
         "attribute_count_limit",
-        App,
+        Python,
         "128",
         "How many attributes anything may have; more are dropped and counted.",
     ),
@@ -89,12 +89,12 @@ pub(super) const LIMITS: &[Variable] = &[
         "attribute_value_length_limit",
         Agent,
         "no limit",
-        "How many characters the text of an attribute may have; the rest is cut off. Carafe's engine applies it to spans, captured headers left out.",
+        "How many characters the text of an attribute may have; the rest is cut off. The universal engine applies it to spans, captured headers left out.",
     ),
     variable(
         "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
         "span_attribute_count_limit",
-        App,
+        Python,
         "`OTEL_ATTRIBUTE_COUNT_LIMIT`",
         "How many attributes a span may have.",
     ),
@@ -108,42 +108,42 @@ pub(super) const LIMITS: &[Variable] = &[
     variable(
         "OTEL_SPAN_EVENT_COUNT_LIMIT",
         "span_event_count_limit",
-        App,
+        Python,
         "128",
         "How many events a span may have.",
     ),
     variable(
         "OTEL_SPAN_LINK_COUNT_LIMIT",
         "span_link_count_limit",
-        App,
+        Python,
         "128",
         "How many links a span may have.",
     ),
     variable(
         "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
         "event_attribute_count_limit",
-        App,
+        Python,
         "`OTEL_ATTRIBUTE_COUNT_LIMIT`",
         "How many attributes an event of a span may have.",
     ),
     variable(
         "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
         "link_attribute_count_limit",
-        App,
+        Python,
         "`OTEL_ATTRIBUTE_COUNT_LIMIT`",
         "How many attributes a link of a span may have.",
     ),
     variable(
         "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
         "logrecord_attribute_count_limit",
-        App,
+        Python,
         "`OTEL_ATTRIBUTE_COUNT_LIMIT`",
         "How many attributes a log record may have.",
     ),
     variable(
         "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
         "logrecord_attribute_value_length_limit",
-        App,
+        Python,
         "`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`",
         "How many characters the value of a log record's attribute may have.",
     ),
