@@ -33,7 +33,7 @@ pub(crate) enum Value {
     Object(Py<PyAny>),
 }
 
-/// Attributes in the order in which they were first set.
+/// Attributes in the order in which they were last set.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes {
     entries: Vec<(Key, Value)>,
@@ -235,8 +235,10 @@ impl Attributes {
             self.dropped += 1;
             return;
         }
-        if let Some(entry) = self.entries.iter_mut().find(|(known, _)| known.is(py, &key)) {
-            entry.1 = value;
+        // What is set again becomes the newest.
+        if let Some(place) = self.entries.iter().position(|(known, _)| known.is(py, &key)) {
+            self.entries.remove(place);
+            self.entries.push((key, value));
             return;
         }
         if bounds.is_reached(self.entries.len()) {

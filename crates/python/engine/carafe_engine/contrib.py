@@ -26,6 +26,21 @@ _FOR_ONE_APP = {
 }
 _MIDDLEWARE = ("wsgi", "asgi")
 
+# Our shims of servers, which tell the requests of any app: they too step back
+# where an official package tells those of its framework.
+_WSGI = ("wsgi",)
+_ASGI = ("uvicorn", "hypercorn", "daphne")
+_SERVERS = {
+    "asgi": _ASGI,
+    "django": _WSGI + _ASGI,
+    "falcon": _WSGI + _ASGI,
+    "fastapi": _ASGI,
+    "flask": _WSGI,
+    "pyramid": _WSGI,
+    "starlette": _ASGI,
+    "wsgi": _WSGI,
+}
+
 
 def watch():
     """Waits for the app to activate official packages."""
@@ -37,10 +52,12 @@ def watch():
 
 
 def _step_back(name):
-    try:
-        libraries.step_back(name, "the app activates opentelemetry-instrumentation-%s" % name.replace("_", "-"))
-    except Exception as error:
-        _native.fault("stepping back for " + name, error)
+    reason = "the app activates opentelemetry-instrumentation-%s" % name.replace("_", "-")
+    for library in (name,) + _SERVERS.get(name, ()):
+        try:
+            libraries.step_back(library, reason)
+        except Exception as error:
+            _native.fault("stepping back for " + name, error)
 
 
 def _watch_instrumentors(module):
@@ -107,7 +124,8 @@ def _activate(entry_point):
         if getattr(conflict, "found", None):
             _native.notice(1, entry_point.name, version, str(conflict))
         return
-    entry_point.load()().instrument(skip_dep_check=True)
+    instrumentor = entry_point.load()()
+    instrumentor.instrument(skip_dep_check=True)
     _native.notice(0, entry_point.name, version, "by its official package")
 
 

@@ -3,6 +3,7 @@ detectors and exporters of installed distributions, found by their entry points.
 
 import os
 
+import opentelemetry.trace  # noqa: F401: first, so that its import has made the provider
 from opentelemetry.util._importlib_metadata import entry_points
 
 from carafe_engine import _native
