@@ -356,3 +356,25 @@ def test_framework_without_a_shim(serve):
         assert telemetry.span_names() == ["GET /hello/ada"]
         # The server tells no request line.
         assert telemetry.spans[0]["attributes"]["http.url"].endswith("/hello/ada")
+
+
+def test_too_many_hosts(run_app):
+    """Whoever sends ever new `Host` headers makes no more attribute sets than the limit."""
+    code = (
+        APP
+        + '''
+for number in range(5000):
+    call(app, environ("/x", HTTP_HOST="host%d" % number))
+'''
+    )
+    result = run_app(code)
+    assert result.dropped == 0
+    active = result.metric("http.server.active_requests")
+    assert len(active) == 10_000
+    sets = {tuple(sorted(item["attributes"].items())) for item in active}
+    assert len(sets) <= 2_049
+    assert (("otel.metric.overflow", True),) in sets
+    assert sum(item["value"] for item in active) == 0
+    assert result.metric("http.server.duration")[-1]["attributes"] == {
+        "otel.metric.overflow": True
+    }

@@ -14,6 +14,7 @@ use crate::tracer::Beginning;
 use carafe_wire::record::{Number, SpanReference};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,7 @@ pub(crate) struct Exchange {
     started: Instant,
     start_ns: u64,
     series: Arc<Series>,
+    method: Cow<'static, str>,
     /// Whether there is a span and a duration; active requests are counted in any case.
     is_excluded: bool,
     span: Option<Py<Span>>,
@@ -63,6 +65,7 @@ impl Exchange {
             started: Instant::now(),
             start_ns,
             series,
+            method: view.method.to_static(),
             is_excluded,
             span: None,
             token: None,
@@ -217,7 +220,7 @@ impl Exchange {
     /// The request's method, as telemetry gives it.
     #[inline]
     pub(crate) fn method(&self) -> &str {
-        self.series.method()
+        &self.method
     }
 
     /// The span, where one was started.

@@ -276,7 +276,8 @@ impl ServerRequest {
 impl Drop for ServerRequest {
     /// A server that has lost interest does not close what it got.
     fn drop(&mut self) {
-        Python::attach(|py| self.finish(py));
+        // Not where the interpreter is about to end.
+        let _ended = Python::try_attach(|py| self.finish(py));
     }
 }
 

@@ -6,16 +6,16 @@ use crate::attributes::{Attributes, Bounds, Value};
 use crate::gil::GilCell;
 use crate::metrics::AttributeSet;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBool;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Series that are kept. A client chooses the `Host` header, so there may be ever new ones: at the
-/// limit all are forgotten, and made again where they come again.
-const SERIES_LIMIT: usize = 512;
-
-/// Attribute sets of durations that one series keeps; forgotten as above.
-const DURATIONS_LIMIT: usize = 2_048;
+/// Attribute sets that are made. A client chooses the `Host` header, so there may be ever new ones:
+/// beyond the limit requests are measured in the set that the specification has for that.
+const SET_LIMIT: u32 = 4_096;
 
 const NO_BOUNDS: Bounds = Bounds { count: None, length: None };
 
@@ -33,7 +33,8 @@ struct Facts {
 
 /// The requests that have the same facts.
 pub(crate) struct Series {
-    facts: Facts,
+    /// `None` for all those that came when there were too many.
+    facts: Option<Facts>,
     /// Of `http.server.active_requests`.
     pub(crate) active: AttributeSet,
     durations: GilCell<Map<Arc<Durations>>>,
@@ -139,23 +140,18 @@ impl Series {
         let hash = mix.0;
         if let Some(known) = KNOWN.open(py)
             && let Some(series) = known.get(&hash)
-            && series.facts.are_of(view)
+            && series.facts.as_ref().is_some_and(|facts| facts.are_of(view))
         {
             return Arc::clone(series);
         }
+        if !may_make_set() {
+            return Arc::clone(overflow(py));
+        }
         let series = Arc::new(Self::new(py, Facts::of(view)));
         if let Some(mut known) = KNOWN.open(py) {
-            if known.len() >= SERIES_LIMIT {
-                known.clear();
-            }
             known.insert(hash, Arc::clone(&series));
         }
         series
-    }
-
-    /// The method of its requests.
-    pub(crate) fn method(&self) -> &str {
-        &self.facts.method
     }
 
     #[cold]
@@ -171,7 +167,7 @@ impl Series {
         }
         Self {
             active: AttributeSet::new(py, &active),
-            facts,
+            facts: Some(facts),
             durations: GilCell::new(HashMap::default()),
         }
     }
@@ -206,26 +202,74 @@ impl Series {
         {
             return Arc::clone(durations);
         }
-        let durations = Arc::new(self.new_durations(py, status, error_type, route, target));
+        let facts = self.facts.as_ref().filter(|_| may_make_set());
+        let durations = Arc::new(match facts {
+            Some(facts) => Durations::new(py, facts, status, error_type, route, target),
+            None => return Arc::clone(overflow_durations(py)),
+        });
         if let Some(mut known) = self.durations.open(py) {
-            if known.len() >= DURATIONS_LIMIT {
-                known.clear();
-            }
             known.insert(hash, Arc::clone(&durations));
         }
         durations
     }
+}
 
+/// Counts an attribute set that is to be made; whether it may be.
+fn may_make_set() -> bool {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let is_allowed = MADE.load(Ordering::Relaxed) < SET_LIMIT;
+    if is_allowed {
+        MADE.fetch_add(1, Ordering::Relaxed);
+    }
+    is_allowed
+}
+
+/// The series of the requests for which no sets are made.
+fn overflow(py: Python<'_>) -> &Arc<Series> {
+    static OVERFLOW: PyOnceLock<Arc<Series>> = PyOnceLock::new();
+    OVERFLOW.get_or_init(py, || {
+        Arc::new(Series {
+            facts: None,
+            active: overflow_set(py),
+            durations: GilCell::new(HashMap::default()),
+        })
+    })
+}
+
+/// Its durations.
+fn overflow_durations(py: Python<'_>) -> &Arc<Durations> {
+    static OVERFLOW: PyOnceLock<Arc<Durations>> = PyOnceLock::new();
+    OVERFLOW.get_or_init(py, || {
+        Arc::new(Durations {
+            status: None,
+            error_type: None,
+            route: None,
+            target: None,
+            old: Some(overflow_set(py)),
+            new: Some(overflow_set(py)),
+        })
+    })
+}
+
+/// OpenTelemetry specification, "Metrics SDK", "Overflow attribute".
+fn overflow_set(py: Python<'_>) -> AttributeSet {
+    let mut set = Attributes::default();
+    let value = PyBool::new(py, true).to_owned().into_any().unbind();
+    set.put(py, "otel.metric.overflow", Value::Object(value), NO_BOUNDS);
+    AttributeSet::new(py, &set)
+}
+
+impl Durations {
     #[cold]
-    fn new_durations(
-        &self,
+    fn new(
         py: Python<'_>,
+        facts: &Facts,
         status: Option<&Status>,
         error_type: Option<&str>,
         route: Option<&str>,
         target: Option<&str>,
-    ) -> Durations {
-        let (mode, facts) = (Mode::of_process(), &self.facts);
+    ) -> Self {
+        let mode = Mode::of_process();
         let code = match status {
             Some(Status::Code(code)) => Some(i64::from(*code)),
             _ => None,
@@ -249,7 +293,7 @@ impl Series {
             put(py, &mut set, "http.route", route);
             AttributeSet::new(py, &set)
         });
-        Durations {
+        Self {
             status: status.cloned(),
             error_type: error_type.map(Box::from),
             route: route.map(Box::from),

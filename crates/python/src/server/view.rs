@@ -4,6 +4,7 @@ use super::convention::{Mode, synthetic_type};
 use crate::attributes::Value;
 use crate::capi;
 use pyo3::prelude::*;
+use std::borrow::Cow;
 
 /// A text: the app's object as it is, or one of ours.
 #[derive(Debug, Clone)]
@@ -28,6 +29,15 @@ impl<'py> Text<'py> {
             Self::Object(object) => capi::utf8(object).unwrap_or_default(),
             Self::Static(text) => text,
             Self::Own(text) => text,
+        }
+    }
+
+    /// The text without the app's object.
+    #[inline]
+    pub(crate) fn to_static(&self) -> Cow<'static, str> {
+        match self {
+            Self::Static(text) => Cow::Borrowed(text),
+            other => Cow::Owned(other.as_str().to_owned()),
         }
     }
 
