@@ -314,7 +314,10 @@ fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>
 
 /// What is kept of a value: nothing that can change any more.
 #[inline]
-fn clean<'py>(value: &Bound<'py, PyAny>, limit: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn clean<'py>(
+    value: &Bound<'py, PyAny>,
+    limit: Option<usize>,
+) -> PyResult<Bound<'py, PyAny>> {
     clean_at(value, limit, 0)
 }
 

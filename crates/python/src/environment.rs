@@ -4,6 +4,7 @@ use crate::limits::Limits;
 use crate::propagation::Propagator;
 use crate::sampling::Sampler;
 use pyo3::prelude::*;
+use std::sync::OnceLock;
 
 /// What they say.
 #[derive(Debug, Clone)]
@@ -67,6 +68,13 @@ pub(crate) fn text(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Which signals are exported. Asked where the engine is on.
+#[inline]
+pub(crate) fn wanted(py: Python<'_>) -> Signals {
+    static WANTED: OnceLock<Signals> = OnceLock::new();
+    *WANTED.get_or_init(|| crate::engine::environment(py).signals)
 }
 
 /// Which signals are exported, as `(traces, metrics, logs)`.

@@ -7,6 +7,7 @@ use crate::attributes::log;
 use crate::context::current;
 use crate::current::{SAMPLED, parent_in};
 use crate::engine;
+use crate::environment::wanted;
 use crate::otlp::Writer;
 use crate::scope::Scope;
 use crate::span::Span;
@@ -115,6 +116,9 @@ impl Instrument {
         set: Option<&AttributeSet>,
         span: Option<SpanReference>,
     ) {
+        if !wanted(py).metrics {
+            return;
+        }
         let Some(instrument) = self.defined(py) else { return };
         let attributes = match set {
             Some(set) => match set.defined(py) {

@@ -52,6 +52,11 @@ impl Scope {
         })
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The number that this process' ring knows it by; `None` where it could not be told.
     #[inline]
     pub(crate) fn defined(&self, py: Python<'_>) -> Option<u32> {

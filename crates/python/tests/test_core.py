@@ -227,7 +227,7 @@ native.meter("m").instrument(2, "size", "By", "", [1.0, 2.0]).record(7)
     assert first["span"]["span_id"] == result.span("s")["span_id"] and second["span"] is None
     assert [type(item["value"]) for item in (first, third)] == [int, float]
     assert [item["attributes"] for item in rest] == [{"a": 2, "b": 1}] * 2
-    assert result.stderr.count("was not taken") == 2
+    assert result.stderr.count("ignores it") == 2
     assert result.metric("size")[0]["boundaries"] == [1.0, 2.0]
 
 

@@ -61,6 +61,16 @@ def _metric_exporter(name):
     _native.notice(0, name, "", "exports metrics from the app's own process, on a thread there")
 
 
+def _log_exporter(name):
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    from carafe_engine import loggers
+
+    exporter = _entry_point("opentelemetry_logs_exporter", name)()
+    loggers.provider().add_log_record_processor(BatchLogRecordProcessor(exporter))
+    _native.notice(0, name, "", "exports log records from the app's own process, on a thread there")
+
+
 _detecting = False
 
 
@@ -88,5 +98,6 @@ _LOADERS = {
     "OTEL_PYTHON_ID_GENERATOR": _id_generator,
     "OTEL_TRACES_EXPORTER": _exporter,
     "OTEL_METRICS_EXPORTER": _metric_exporter,
+    "OTEL_LOGS_EXPORTER": _log_exporter,
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": _detector,
 }

@@ -247,7 +247,7 @@ class MeterProvider(metrics.MeterProvider):
         callbacks = [_as_function(callback) for callback in callbacks]
         if not callbacks:
             return
-        self._callbacks.add(instrument, callbacks)
+        self._callbacks.add(instrument, callbacks, _native.signals()[1])
         with self._lock:
             if self._readers is not None:
                 self._readers.observe(instrument, callbacks)
@@ -310,18 +310,18 @@ class _Callbacks:
 
     def _renew(self):
         self._lock = threading.Lock()
-        # Held while callbacks run: they are never asked twice at a time.
+        # Held while callbacks run: they are never asked twice at a time, nor by themselves.
         self._asking = threading.Lock()
         self._is_over = threading.Event()
 
-    def add(self, instrument, callbacks):
+    def add(self, instrument, callbacks, is_exported):
+        """One more instrument; where metrics are not exported only readers ask."""
         with self._lock:
             self.instruments.append((instrument, callbacks))
-            if len(self.instruments) == 1:
+            if is_exported and self._thread is None:
                 import atexit
 
                 atexit.register(self._end)
-            if self._thread is None:
                 self._start()
 
     def _start(self):
@@ -330,9 +330,8 @@ class _Callbacks:
 
     def resume(self):
         """In a child: goes on there."""
-        self._thread = None
         self._renew()
-        if self.instruments:
+        if self._thread is not None:
             self._start()
 
     def _run(self):
@@ -347,19 +346,25 @@ class _Callbacks:
         self.ask()
 
     def ask(self):
-        """Asks them all now."""
-        with self._asking:
+        """Asks them all now, unless that is being done."""
+        if not self._asking.acquire(blocking=False):
+            return
+        try:
             for instrument, callbacks in tuple(self.instruments):
-                for callback in callbacks:
-                    try:
-                        for observation in callback(CallbackOptions()):
-                            instrument.observe(
-                                observation.value,
-                                observation.attributes,
-                                getattr(observation, "context", None),
-                            )
-                    except Exception:
-                        _logger().exception("a callback of %s failed", instrument.name)
+                _ask(instrument, callbacks)
+        finally:
+            self._asking.release()
+
+
+def _ask(instrument, callbacks):
+    for callback in callbacks:
+        try:
+            for observation in callback(CallbackOptions()):
+                instrument.observe(
+                    observation.value, observation.attributes, getattr(observation, "context", None)
+                )
+        except Exception:
+            _logger().exception("a callback of %s failed", instrument.name)
 
 
 def _interval_s():

@@ -32,6 +32,7 @@ def watch(hooks):
     hooks.when_imported("opentelemetry.trace", _provide_traces)
     hooks.when_imported("opentelemetry.sdk.trace", _adopt_native_types)
     hooks.when_imported("opentelemetry.metrics", _provide_metrics)
+    hooks.when_imported("opentelemetry._logs", _provide_logs)
 
 
 def load():
@@ -55,6 +56,7 @@ def _custom_parts():
         ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", _NATIVE_DETECTORS),
         ("OTEL_TRACES_EXPORTER", _NATIVE_EXPORTERS),
         ("OTEL_METRICS_EXPORTER", _NATIVE_METRICS_EXPORTERS),
+        ("OTEL_LOGS_EXPORTER", _NATIVE_EXPORTERS),
     ):
         names = [name.strip() for name in os.environ.get(variable, "").split(",")]
         unknown = [name for name in names if name and name.lower() not in known]
@@ -131,3 +133,15 @@ def _provide_metrics(metrics):
     from carafe_engine import meters
 
     metrics.set_meter_provider(meters.provider())
+
+
+def _provide_logs(logs):
+    if not _is_api_known():
+        return
+    configured = os.environ.get("OTEL_PYTHON_LOGGER_PROVIDER")
+    if configured not in (None, "", "sdk_logger_provider"):
+        _native.notice(1, "opentelemetry._logs", "", "OTEL_PYTHON_LOGGER_PROVIDER names %s" % configured)
+        return
+    from carafe_engine import loggers
+
+    logs.set_logger_provider(loggers.provider())
