@@ -86,6 +86,19 @@ def with_route(spans, route):
     return changed
 
 
+def without_path(spans):
+    """The official spans of a request whose path was not found, which ours are not named after
+    from the response on."""
+    known, method = spans[0].name, spans[0].name.partition(" ")[0]
+    changed = []
+    for span in spans:
+        name, parent = span.name, method if span.parent == known else span.parent
+        if name == known or name.endswith(" send"):
+            name = method + name.removeprefix(known)
+        changed.append(span._replace(name=name, parent=parent))
+    return changed
+
+
 def attributes_of(expected, mode):
     """A span's attributes in a mode: the request's own are written as differences."""
     modes = ("old", "http") if mode == "dup" else (mode,)

@@ -74,10 +74,90 @@ def test_metrics_have_the_route(run_app, mode):
 def test_fastapis_own_telemetry_steps_back(run_app):
     result, _ = run_group(run_app, "fastapi", "old", "plain", "boom")
     assert {span["scope"]["name"] for span in result.spans} == {asgi_expected.PREFIX + "fastapi"}
-    assert {one["scope"]["name"] for one in result.measurements} == {
-        asgi_expected.PREFIX + "fastapi"
-    }
+    measured = [one for one in result.measurements if one["name"].startswith("http.")]
+    assert {one["scope"]["name"] for one in measured} == {asgi_expected.PREFIX + "fastapi"}
     assert result.logs == []
+
+
+def test_fastapis_own_telemetry_keeps_its_own_destination(run_app):
+    """An app that gave FastAPI a provider still gets its spans there, and ours in the ring."""
+    result = run_app(
+        """
+        import asyncio
+
+        import httpx
+        from fastapi import FastAPI
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        app = FastAPI(telemetry={"tracer_provider": provider})
+
+        @app.get("/items/{item_id}")
+        async def item(item_id: int):
+            return {"id": item_id}
+
+        async def main():
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                await client.get("/items/7")
+
+        asyncio.run(main())
+        print([span.name for span in exporter.get_finished_spans()][-1])
+        """,
+        env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx"},
+    )
+    assert result.stdout.strip() == "GET /items/{item_id}"
+    servers = [span for span in result.spans if span["kind"] == "SERVER"]
+    assert [span["name"] for span in servers] == ["GET /items/{item_id}"]
+
+
+def test_a_processor_in_python_sees_all_spans(run_app):
+    result = run_app(
+        """
+        import asyncio
+
+        import httpx
+        from fastapi import FastAPI
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import SpanProcessor
+
+        class Names(SpanProcessor):
+            def on_start(self, span, parent_context=None):
+                print("start", span.name)
+
+            def on_end(self, span):
+                print("end", span.name, span.attributes.get("asgi.event.type"))
+
+        trace.get_tracer_provider().add_span_processor(Names())
+        app = FastAPI(openapi_url=None)
+
+        @app.get("/items/{item_id}")
+        async def item(item_id: int):
+            return {"id": item_id}
+
+        async def main():
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                await client.get("/items/7")
+
+        asyncio.run(main())
+        """,
+        env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx"},
+    )
+    name = "GET /items/{item_id}"
+    assert result.stdout.splitlines() == [
+        "start GET",
+        f"start {name} http send",
+        f"end {name} http send http.response.start",
+        f"start {name} http send",
+        f"end {name} http send http.response.body",
+        f"end {name} None",
+    ]
+    assert sorted(result.span_names()) == [name, name + " http send", name + " http send"]
 
 
 def test_excluded_urls(run_app):

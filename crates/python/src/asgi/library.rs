@@ -47,7 +47,7 @@ pub(super) enum Style {
 
 impl Style {
     /// Whether a request without a route is named after its path.
-    fn names_paths(self) -> bool {
+    pub(super) fn names_paths(self) -> bool {
         matches!(self, Self::Asgi | Self::Quart)
     }
 

@@ -83,6 +83,9 @@ impl Request {
             "http.response.start" => {
                 code = message.get_item(intern!(py, "status"))?.as_ref().map(status_of);
                 self.begin_response(message)?;
+                if matches!(code, Some(Status::Code(404 | 405))) {
+                    self.forget_path(py);
+                }
             }
             "websocket.send" => code = Some(Status::Code(200)),
             _ => {}

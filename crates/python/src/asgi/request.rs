@@ -130,17 +130,30 @@ impl Request {
             "" => route.clone(),
             method => format!("{method} {route}"),
         };
-        let span = self.span.get();
-        if let Some(mut data) = span.data.open(py)
-            && data.end_ns == 0
-        {
-            data.name = PyString::new(py, &name).into_any().unbind();
-        }
-        span.put(py, "http.route", Value::Text(route.as_str().into()));
+        self.rename(py, &name);
+        self.span.get().put(py, "http.route", Value::Text(route.as_str().into()));
         if let Some(mut state) = self.state.open(py) {
             state.name = name;
             state.route = Some(route);
             state.target = target;
+        }
+    }
+
+    /// The path was not found: a name with it would let a scanner make ever new ones.
+    pub(super) fn forget_path(&self, py: Python<'_>) {
+        if let Some(mut state) = self.state.open(py)
+            && state.route.is_none()
+            && self.library.get().style.names_paths()
+        {
+            state.name = self.method.to_string();
+            self.rename(py, &self.method);
+        }
+    }
+
+    fn rename(&self, py: Python<'_>, name: &str) {
+        let name = PyString::new(py, name).into_any().unbind();
+        if let Some(mut data) = self.span.get().data.open(py).filter(|data| data.end_ns == 0) {
+            data.name = name;
         }
     }
 

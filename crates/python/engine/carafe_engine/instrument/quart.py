@@ -31,16 +31,22 @@ def uninstrument():
 
 
 def _wrap_dispatch(original):
-    async def dispatch(self, context=None):
-        request = getattr(context, "request_websocket", None)
+    async def dispatch(self, *contexts):
+        request = _request_of(contexts[0]) if contexts else None
         if request is None:
-            return await original(self, context)
+            return await original(self, *contexts)
         _native.asgi_rule(request)
         try:
-            return await original(self, context)
+            return await original(self, *contexts)
         except Exception as error:
             # Quart answers it with an error.
             _native.asgi_exception(request, error)
             raise
 
     return asgi.like(original, dispatch)
+
+
+def _request_of(context):
+    """The request or WebSocket of a context of Quart's, before and since 0.23."""
+    request = getattr(context, "request_websocket", None)
+    return request if request is not None else getattr(context, "_request_websocket", None)
