@@ -149,6 +149,12 @@ impl Attributes {
             (Value::Text(text), Some(limit)) if text.chars().count() > limit => {
                 Value::Text(text.chars().take(limit).collect())
             }
+            (Value::Object(object), Some(limit)) => match capi::utf8(object.bind(py)) {
+                Some(text) if text.chars().count() > limit => {
+                    Value::Text(text.chars().take(limit).collect())
+                }
+                _ => Value::Object(object),
+            },
             (value, _) => value,
         };
         self.insert(py, Key::ours(key), value, bounds);

@@ -207,7 +207,7 @@ def test_both_conventions(run_app):
         "http.target": "/any?q=1", "url.path": "/any", "url.query": "q=1",
         "http.route": "/any", "http.status_code": 200, "http.response.status_code": 200,
     }
-    assert result.metric_names() == [
+    assert [name for name in result.metric_names() if name.startswith("http.")] == [
         "http.server.active_requests", "http.server.duration", "http.server.request.duration",
     ]
     assert span["scope"]["schema_url"] == NEW_SCHEMA
@@ -335,3 +335,22 @@ def test_disabled(run_app):
     assert [notice["kind"] for notice in result.notices if notice["name"] == "flask"] == [
         "left_alone"
     ]
+
+
+def test_length_limit(run_app):
+    _, span = one(run_app, "'/hello/ada'", OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="6")
+    assert span["attributes"]["http.target"] == "/hello"
+    assert span["attributes"]["http.route"] == "/hello"
+    assert span["attributes"]["http.user_agent"] == "curl/8"
+
+
+@pytest.mark.parametrize("sampler", ["always_off", "traceidratio"])
+def test_request_that_is_not_sampled(run_app, sampler):
+    """It counts, its ids go on, and nothing else is made of it."""
+    variables = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0"}
+    result = run_app(requests("'/current'", "'/boom'"), env=variables)
+    assert result.spans == []
+    assert "'200 OK'" in result.stdout
+    durations = result.metric("http.server.duration")
+    assert [item["attributes"]["http.status_code"] for item in durations] == [200, 500]
+    assert not any(item["span"]["sampled"] for item in durations)

@@ -22,6 +22,9 @@ use std::time::Instant;
 const INTERNAL: u8 = 0;
 const SERVER: u8 = 1;
 
+/// Attributes that most requests have in the end.
+const ATTRIBUTES: usize = 16;
+
 /// A request that is served.
 pub(crate) struct Exchange {
     /// Whose count of active requests it is in.
@@ -110,12 +113,22 @@ impl Exchange {
                 (SERVER, parent, extracted)
             }
         };
-        let provider = self.told_by.tracer.provider.get();
-        let bounds = span::bounds(&provider.limits(py));
-        let mut attributes = Attributes::with_capacity(24);
-        view.attributes(Mode::of_process(), |key, value| attributes.put(py, key, value, bounds));
-        if let Some(route) = route {
-            attributes.put(py, "http.route", Value::Object(route.clone().unbind()), bounds);
+        let wishes = self.told_by.tracer.provider.get().wishes(py);
+        let bounds = span::bounds(&wishes.limits);
+        let fill = |attributes: &mut Attributes| {
+            view.attributes(Mode::of_process(), |key, value| {
+                attributes.put(py, key, value, bounds);
+            });
+            if let Some(route) = route {
+                attributes.put(py, "http.route", Value::Object(route.clone().unbind()), bounds);
+            }
+        };
+        // Samplers and processors in Python see the attributes; without them, only a span that is
+        // recorded needs some.
+        let is_observed = wishes.sampler.is_err() || wishes.processor.is_some();
+        let mut attributes = Attributes::default();
+        if is_observed {
+            fill(&mut attributes);
         }
         let span = self.told_by.tracer.start(
             py,
@@ -131,6 +144,13 @@ impl Exchange {
                 set_status_on_exception: true,
             },
         )?;
+        if !is_observed
+            && span.get().is_recording()
+            && let Some(mut data) = span.get().data.open(py)
+        {
+            data.attributes = Attributes::with_capacity(ATTRIBUTES);
+            fill(&mut data.attributes);
+        }
         // One token undoes both.
         let token = match context.filter(|_| kind == SERVER) {
             Some(extracted) => {
