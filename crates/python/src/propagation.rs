@@ -1,10 +1,12 @@
 //! Reads and writes the headers that carry a trace from process to process.
 
-use crate::context::{Frame, RemoteParent, current};
+use crate::context::{Frame, RemoteParent, current, materialise};
 use crate::current::{Parent, RANDOM, SAMPLED, TraceState, parent_of_span, span_of};
+use crate::engine::guard;
 use crate::ids::{hex, unhex};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use std::sync::Arc;
 
@@ -63,6 +65,11 @@ pub(crate) fn extract<'py>(
     py: Python<'py>,
     header: impl Fn(&'static str) -> Option<String>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Some(custom) = CUSTOM.get(py) {
+        // What fails in the app's code costs the parent, not the span.
+        let found = guard(py, "extract of the app's propagator", || custom.extract(py, header));
+        return Ok(found.flatten());
+    }
     let mut parent = None;
     let mut baggage = None;
     for propagator in propagators(py) {
@@ -101,6 +108,10 @@ pub(crate) fn extract<'py>(
 
 /// The headers for the current context, as names and values.
 pub(crate) fn inject(py: Python<'_>) -> PyResult<Vec<(&'static str, String)>> {
+    if let Some(custom) = CUSTOM.get(py) {
+        let headers = guard(py, "inject of the app's propagator", || custom.inject(py));
+        return Ok(headers.unwrap_or_default());
+    }
     let Some(value) = current(py) else { return Ok(Vec::new()) };
     let parent = match span_of(&value)? {
         Some(span) => parent_of_span(&span)?,
@@ -255,6 +266,73 @@ pub(crate) fn put_baggage(items: &Bound<'_, PyDict>, header: &str) -> PyResult<(
     items.set_item(key, entries)
 }
 
+/// What the app uses in the place of all formats of ours.
+static CUSTOM: PyOnceLock<Custom> = PyOnceLock::new();
+
+/// A propagator of the API.
+struct Custom {
+    propagator: Py<PyAny>,
+    /// The headers that it reads and writes: by its own names, and in lower case.
+    fields: Vec<(String, &'static str)>,
+}
+
+/// Headers that a propagator may have; their names stay in memory.
+const FIELD_LIMIT: usize = 64;
+
+impl Custom {
+    fn new(propagator: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut fields = Vec::new();
+        for field in propagator.getattr("fields")?.try_iter()?.take(FIELD_LIMIT) {
+            let field: String = field?.extract()?;
+            let lower: &'static str = Box::leak(field.to_ascii_lowercase().into_boxed_str());
+            fields.push((field, lower));
+        }
+        Ok(Self { propagator: propagator.clone().unbind(), fields })
+    }
+
+    fn extract<'py>(
+        &self,
+        py: Python<'py>,
+        header: impl Fn(&'static str) -> Option<String>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let carrier = PyDict::new(py);
+        for (field, lower) in &self.fields {
+            if let Some(value) = header(lower) {
+                carrier.set_item(field, value)?;
+            }
+        }
+        if carrier.is_empty() {
+            return Ok(None);
+        }
+        // Into an empty context: what is current here is no part of the request.
+        let context = materialise(py, None)?;
+        let found = self.propagator.bind(py).call_method1("extract", (carrier, context))?;
+        Ok(found.is_truthy()?.then_some(found))
+    }
+
+    fn inject(&self, py: Python<'_>) -> PyResult<Vec<(&'static str, String)>> {
+        let carrier = PyDict::new(py);
+        self.propagator.bind(py).call_method1("inject", (&carrier,))?;
+        let mut headers = Vec::with_capacity(carrier.len());
+        for (name, value) in carrier.iter() {
+            let name: String = name.extract()?;
+            let known = self.fields.iter().find(|(_, lower)| lower.eq_ignore_ascii_case(&name));
+            if let Some((_, lower)) = known {
+                headers.push((*lower, value.extract()?));
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// A propagator of the API to use in the place of all formats of ours. Once per process.
+#[pyfunction]
+fn set_propagator(propagator: &Bound<'_, PyAny>) -> PyResult<()> {
+    let custom = Custom::new(propagator)?;
+    let _ = CUSTOM.set(propagator.py(), custom);
+    Ok(())
+}
+
 /// What headers say: a value to attach, or `None`. `get` gives a header by its lower-case name, or
 /// `None`.
 #[pyfunction(name = "extract")]
@@ -270,5 +348,6 @@ fn inject_list(py: Python<'_>) -> PyResult<Vec<(&'static str, String)>> {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(extract_with, module)?)?;
+    module.add_function(wrap_pyfunction!(set_propagator, module)?)?;
     module.add_function(wrap_pyfunction!(inject_list, module)?)
 }

@@ -333,11 +333,14 @@ def parts(tmp_path):
             "opentelemetry_id_generator": {"counting": "user_parts:Counting"},
             "opentelemetry_resource_detector": {"where": "user_parts:Where"},
             "opentelemetry_traces_exporter": {"file": "user_parts:File"},
+            "opentelemetry_propagator": {"note": "user_parts:Note"},
             "_opentelemetry_tracer_configurator": {"quiet": "user_parts:quiet"},
         },
         modules={
             "user_parts": """
             import itertools, os
+            from opentelemetry import trace
+            from opentelemetry.propagators import textmap
             from opentelemetry.sdk.resources import Resource, ResourceDetector
             from opentelemetry.sdk.trace import IdGenerator, _TracerConfig
             from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -367,6 +370,18 @@ def parts(tmp_path):
                 def export(self, spans):
                     print(*[span.name for span in spans])
                     return SpanExportResult.SUCCESS
+            class Note(textmap.TextMapPropagator):
+                fields = {"X-Note"}
+                def extract(self, carrier, context=None, getter=textmap.default_getter):
+                    ids = getter.get(carrier, "X-Note")
+                    if not ids:
+                        return context
+                    trace_id, span_id = (int(part, 16) for part in ids[0].split("/"))
+                    parent = trace.SpanContext(trace_id, span_id, True, trace.TraceFlags(1))
+                    return trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
+                def inject(self, carrier, context=None, setter=textmap.default_setter):
+                    current = trace.get_current_span(context).get_span_context()
+                    setter.set(carrier, "X-Note", f"{current.trace_id:x}/{current.span_id:x}")
             def quiet(scope):
                 return _TracerConfig(is_enabled=scope.name != "app")
             """
@@ -447,6 +462,24 @@ def test_an_exporter_of_the_users_gets_the_spans(run_with_parts):
     result = run_with_parts("tracer.start_span('s').end()", OTEL_TRACES_EXPORTER="file")
     assert result.stdout == "s\n" and result.span_names() == ["s"]
     assert any(n["name"] == "file" and n["kind"] == "instrumented" for n in result.notices)
+
+
+def test_a_propagator_of_the_users_reads_and_writes_headers(run_with_parts):
+    result = run_with_parts(
+        """
+import carafe_engine._native as native
+def requests_headers(name):
+    return {"x-note": "abc/def"}.get(name)
+token = native.attach(native.extract(requests_headers))
+with tracer.start_as_current_span("served") as span:
+    assert native.inject() == [("x-note", "abc/%x" % span.get_span_context().span_id)]
+native.detach(token)
+assert native.extract(lambda name: None) is None
+""",
+        OTEL_PROPAGATORS="note,baggage",
+    )
+    served = result.span("served")
+    assert int(served["trace_id"], 16) == 0xABC and int(served["parent_id"], 16) == 0xDEF
 
 
 def test_a_tracer_configurator_turns_scopes_off(run_with_parts):

@@ -40,6 +40,13 @@ def _id_generator(name):
     traces.provider().id_generator = _entry_point("opentelemetry_id_generator", name)()
 
 
+def _propagator(name):
+    # The API's own, of all formats in the variable: they have an order.
+    from opentelemetry import propagate
+
+    _native.set_propagator(propagate.get_global_textmap())
+
+
 def _exporter(name):
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -96,6 +103,7 @@ def _tell_resource():
 _LOADERS = {
     "OTEL_TRACES_SAMPLER": _sampler,
     "OTEL_PYTHON_ID_GENERATOR": _id_generator,
+    "OTEL_PROPAGATORS": _propagator,
     "OTEL_TRACES_EXPORTER": _exporter,
     "OTEL_METRICS_EXPORTER": _metric_exporter,
     "OTEL_LOGS_EXPORTER": _log_exporter,

@@ -10,7 +10,7 @@ import os
 from carafe_engine import _native, overlay
 
 # Lowest minor version of the API 1.x that has what the overlay imports.
-_LOWEST_MINOR = 15
+_LOWEST_MINOR = 30
 
 # What the native half, or the launcher, does by itself.
 _NATIVE_SAMPLERS = frozenset(
@@ -19,6 +19,7 @@ _NATIVE_SAMPLERS = frozenset(
 _NATIVE_DETECTORS = frozenset(("otel", "service_instance", "process", "os", "host"))
 _NATIVE_EXPORTERS = frozenset(("otlp", "otlp_proto_grpc", "otlp_proto_http", "console", "none"))
 _NATIVE_METRICS_EXPORTERS = _NATIVE_EXPORTERS | {"prometheus"}
+_NATIVE_PROPAGATORS = frozenset(("tracecontext", "baggage", "b3", "b3multi", "jaeger", "none"))
 _NATIVE_ID_GENERATORS = frozenset(("random",))
 
 # Whether the version of the API has been looked at, and is one to work with.
@@ -54,6 +55,7 @@ def _custom_parts():
         ("OTEL_TRACES_SAMPLER", _NATIVE_SAMPLERS),
         ("OTEL_PYTHON_ID_GENERATOR", _NATIVE_ID_GENERATORS),
         ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", _NATIVE_DETECTORS),
+        ("OTEL_PROPAGATORS", _NATIVE_PROPAGATORS),
         ("OTEL_TRACES_EXPORTER", _NATIVE_EXPORTERS),
         ("OTEL_METRICS_EXPORTER", _NATIVE_METRICS_EXPORTERS),
         ("OTEL_LOGS_EXPORTER", _NATIVE_EXPORTERS),
