@@ -1,5 +1,10 @@
 """The parts of the logs SDK."""
 
+# The handler looks these up here: tests of applications replace them here.
+import threading
+
+from opentelemetry.context import get_current
+
 from ._handler import LoggingHandler, std_to_otel
 from ._logger_metrics import create_logger_metrics
 from ._processor import (
@@ -50,5 +55,7 @@ __all__ = [
     "_default_logger_configurator",
     "_disable_logger_configurator",
     "create_logger_metrics",
+    "get_current",
     "std_to_otel",
+    "threading",
 ]

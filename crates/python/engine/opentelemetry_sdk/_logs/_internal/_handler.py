@@ -6,7 +6,6 @@ import logging
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from threading import Thread
 from time import time_ns
 from typing import Any, Dict, Optional
 
@@ -18,7 +17,7 @@ from opentelemetry._logs import (
     get_logger,
     get_logger_provider,
 )
-from opentelemetry.context import get_current
+from opentelemetry.sdk._logs import _internal
 
 # What `logging` itself puts on its records: all else was given by the application.
 _RESERVED_ATTRS = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -71,7 +70,7 @@ class LoggingHandler(logging.Handler):
         """Starts a flush, and does not wait: `logging` holds its locks here."""
         force_flush = getattr(self._logger_provider, "force_flush", None)
         if callable(force_flush):
-            Thread(target=force_flush).start()
+            _internal.threading.Thread(target=force_flush).start()
 
     @staticmethod
     def _get_attributes(record: logging.LogRecord) -> Dict[str, Any]:
@@ -105,7 +104,7 @@ class LoggingHandler(logging.Handler):
         return LogRecord(
             timestamp=int(record.created * 1e9),
             observed_timestamp=time_ns(),
-            context=get_current() or None,
+            context=_internal.get_current() or None,
             severity_text=_SEVERITY_TEXT.get(record.levelname, record.levelname),
             severity_number=std_to_otel(record.levelno),
             body=self._body(record),
