@@ -1,5 +1,8 @@
 """Flask apps of all shapes: how they are made, served and streamed."""
 
+import sys
+import threading
+
 import pytest
 
 from wsgi_driver import DRIVER
@@ -419,3 +422,109 @@ def test_flask_run_with_debugger(serve):
         telemetry = server.wait_for(lambda telemetry: telemetry.spans, "the span")
         assert telemetry.span_names() == ["GET /hello/<name>"]
         assert telemetry.spans[0]["scope"]["name"] == FLASK
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+def test_gunicorn_under_load(serve, tmp_path, worker):
+    """Many requests at once: each span has its own child, and nothing is told twice."""
+    pytest.importorskip("gunicorn")
+    (tmp_path / "served.py").write_text(
+        """
+import time
+import flask
+from carafe_engine import _native
+
+tracer = _native.provider().tracer("app")
+app = flask.Flask("x")
+
+
+@app.route("/wait/<name>")
+def wait(name):
+    time.sleep(0.01)
+    with tracer.start_as_current_span("inside " + name):
+        time.sleep(0.01)
+    return name
+"""
+    )
+    command = [sys.executable, "-m", "gunicorn", "--chdir", tmp_path, "--preload", "-k", worker]
+    command += ["--threads", "8"] if worker == "gthread" else []
+    with serve([*command, "-b", "127.0.0.1:{port}", "served:app"]) as server:
+        threads = [
+            threading.Thread(target=server.request, args=(f"/wait/{number}",))
+            for number in range(16)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        telemetry = server.wait_for(
+            lambda telemetry: len(telemetry.metric("http.server.duration")) == 16, "16 durations"
+        )
+    assert len(telemetry.spans) == 32
+    by_id = {span["span_id"]: span for span in telemetry.spans}
+    for number in range(16):
+        parent = by_id[telemetry.span(f"inside {number}")["parent_id"]]
+        assert parent["attributes"]["http.target"] == f"/wait/{number}"
+        assert parent["name"] == "GET /wait/<name>"
+        assert parent["parent_id"] is None
+
+
+def test_asynchronous_view(run_app):
+    pytest.importorskip("asgiref")
+    code = (
+        APP
+        + '''
+import asyncio
+
+app = flask.Flask("x")
+
+
+@app.route("/x")
+async def view():
+    await asyncio.sleep(0)
+    with tracer.start_as_current_span("inside"):
+        return "x"
+
+
+print(call(app, environ("/x")))
+'''
+    )
+    result = run_app(code)
+    assert result.span("inside")["parent_id"] == result.span("GET /x")["span_id"]
+
+
+def test_context_that_is_copied(run_app):
+    """A thread that the view starts, with the request's context, after the request's end."""
+    code = (
+        APP
+        + '''
+import contextvars
+import threading
+
+app = flask.Flask("x")
+go = threading.Event()
+started = []
+
+
+@app.route("/x")
+def view():
+    @flask.copy_current_request_context
+    def work():
+        go.wait()
+        with tracer.start_as_current_span("later " + flask.request.path):
+            pass
+
+    started.append(threading.Thread(target=work))
+    started[0].start()
+    return "x"
+
+
+print(call(app, environ("/x")))
+go.set()
+started[0].join()
+'''
+    )
+    result = run_app(code)
+    assert result.span_names() == ["GET /x", "later /x"]
+    assert len(result.metric("http.server.duration")) == 1
+    assert sum(item["value"] for item in result.metric("http.server.active_requests")) == 0
