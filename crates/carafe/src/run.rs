@@ -1,5 +1,6 @@
 //! `carafe run`: the app under the agent, and where its telemetry goes.
 
+mod explain;
 mod exports;
 mod libraries;
 mod options;
@@ -78,20 +79,23 @@ pub(crate) fn run(invocation: &Invocation, hooks: RunHooks) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = observe(&runtime, invocation, &settings, &program, signals, hooks);
+    let run = Run { invocation, environment: &environment, settings: &settings, program: &program };
+    let code = observe(&runtime, &run, signals, hooks);
     runtime.shutdown_timeout(BACKEND_DEADLINE);
     code
 }
 
+/// What to run, and how.
+struct Run<'a> {
+    invocation: &'a Invocation,
+    environment: &'a Environment,
+    settings: &'a Settings,
+    program: &'a Program,
+}
+
 /// The app with the agent: backend if needed, exports, launch, wait, flush.
-fn observe(
-    runtime: &Runtime,
-    invocation: &Invocation,
-    settings: &Settings,
-    program: &Program,
-    signals: Signals,
-    hooks: RunHooks,
-) -> ExitCode {
+fn observe(runtime: &Runtime, run: &Run<'_>, signals: Signals, hooks: RunHooks) -> ExitCode {
+    let Run { invocation, environment, settings, program } = *run;
     let plan = runtime.block_on(exports::plan(settings, hooks.is_backend_required));
     let cancel = CancellationToken::new();
     let hosted = match plan.destination {
@@ -115,7 +119,12 @@ fn observe(
             }
         }
     };
-    report::start(invocation, program, &plan, settings, hosted.as_ref());
+    report::start(program, &plan, settings, hosted.as_ref());
+    let is_explained = settings.own.explain;
+    if is_explained {
+        let lines = explain::lines(invocation, environment, program, &plan, settings);
+        lines.iter().for_each(|line| report::say(line));
+    }
     let counters = Arc::new(ReaderCounters::default());
     let serving = hosted
         .map(|backend| runtime.spawn(backend.serve(cancel.clone(), Some(Arc::clone(&counters)))));
@@ -136,7 +145,6 @@ fn observe(
         }
     };
     let notices = Arc::clone(launched.notices());
-    let is_explained = settings.own.explain;
     let saying = runtime.spawn(libraries::say_as_they_come(Arc::clone(&notices), is_explained));
     if let Some(on_ready) = hooks.on_ready {
         on_ready(runtime.handle(), cancel.clone());

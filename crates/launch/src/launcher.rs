@@ -4,6 +4,7 @@ use crate::batch::{BatchOptions, Batcher, Delivered, Sender};
 use crate::child::{self, App, Signals, Streams};
 use crate::directory::{DirectoryError, RunDirectory};
 use crate::http::HttpOptions;
+use crate::interpreter;
 use crate::metrics::MetricOptions;
 use crate::notices::{Notice, Notices};
 use crate::observer::KernelMetrics;
@@ -183,6 +184,9 @@ impl Launched {
         environment.extend(for_engines(&options, &exports));
         let mut python_path = None;
         if options.has_python_engine {
+            if let Some(reason) = python_obstacle(&options.command, program) {
+                notices.note(Notice::problem("python", reason));
+            }
             match directory.add_python_engine() {
                 Ok(engine) => {
                     let existing = std::env::var_os("PYTHONPATH");
@@ -292,6 +296,14 @@ fn for_engines(options: &RunOptions, exports: &Exports) -> [(OsString, OsString)
         ("CARAFE_SERVICE_NAME".into(), options.resource.service_name.as_str().into()),
         ("CARAFE_SIGNALS".into(), names.into()),
     ]
+}
+
+/// Why the Python engine will not be in the app's first program.
+fn python_obstacle(command: &[OsString], program: &Program) -> Option<String> {
+    // The options of a script's interpreter stand in the script.
+    let is_script = program.path != program.executable;
+    let arguments = if is_script { &[] } else { command.get(1..).unwrap_or_default() };
+    interpreter::obstacle(&program.executable, arguments)
 }
 
 /// Our directory before what the user has, in place of that of a launcher around this one.

@@ -1,13 +1,11 @@
 //! What `carafe run` says on stderr. Standard output belongs to the app.
 
-use super::exports::{Destination, Plan};
-use super::options::service_name;
+use super::exports::Plan;
 use crate::backend::{Backend, Component};
 use carafe_launch::launcher::Summary;
-use carafe_launch::program::{Program, Reach};
+use carafe_launch::program::Program;
 use carafe_launch::rings::ReaderCounters;
 use carafe_pipeline::Leftover;
-use carafe_settings::flags::Invocation;
 use carafe_settings::{Exporter, Settings};
 use carafe_telemetry::Signal;
 use std::fmt::Display;
@@ -22,13 +20,7 @@ pub(super) fn warn(warning: &dyn Display) {
 }
 
 /// Before the app starts: what is observed, and where it can be seen.
-pub(super) fn start(
-    invocation: &Invocation,
-    program: &Program,
-    plan: &Plan,
-    settings: &Settings,
-    hosted: Option<&Backend>,
-) {
+pub(super) fn start(program: &Program, plan: &Plan, settings: &Settings, hosted: Option<&Backend>) {
     let executable = program.executable.display();
     match program.reach.explanation() {
         None => eprintln!("carafe: observing HTTP of {executable} with the universal engine"),
@@ -48,9 +40,6 @@ pub(super) fn start(
     for signal in Signal::ALL {
         note_unused_endpoint(signal, plan, settings);
     }
-    if settings.own.explain {
-        explain(invocation, program, plan, settings);
-    }
 }
 
 /// An endpoint was named for a signal that does not go by OTLP: likely not as meant.
@@ -66,33 +55,6 @@ fn note_unused_endpoint(signal: Signal, plan: &Plan, settings: &Settings) {
              OTEL_{upper}_EXPORTER does not name otlp; name both as console,otlp"
         );
     }
-}
-
-/// `--explain`: every decision.
-fn explain(invocation: &Invocation, program: &Program, plan: &Plan, settings: &Settings) {
-    eprintln!("carafe: service.name is {}", service_name(invocation, settings));
-    eprintln!("carafe: the command is {}", program.path.display());
-    if program.reach == Reach::Reached {
-        eprintln!(
-            "carafe: seen are HTTP/1.x servers and clients at libc's socket calls, and inside TLS \
-             where OpenSSL is a shared library; not seen are HTTP/2, HTTP/3, TLS of other \
-             libraries, io_uring, and programs of other users that are started later"
-        );
-    }
-    eprintln!("carafe: attributes follow the {:?} HTTP conventions", settings.http_semconv);
-    for signal in Signal::ALL {
-        let names: Vec<String> =
-            plan.of(signal).iter().map(|exporter| format!("{exporter:?}").to_lowercase()).collect();
-        let place = match plan.destination {
-            Destination::Hosted => "the backend in this process",
-            Destination::Named if names.is_empty() => "nowhere",
-            Destination::Named => "",
-        };
-        let all = std::iter::once(place.to_owned()).filter(|place| !place.is_empty()).chain(names);
-        eprintln!("carafe: {signal} go to {}", all.collect::<Vec<_>>().join(", "));
-    }
-    let output = if settings.own.capture_output { "become" } else { "do not become" };
-    eprintln!("carafe: lines that the app prints {output} log records (--capture_output)");
 }
 
 /// After the app's end: only what was lost.
