@@ -1,24 +1,33 @@
 //! Whatever an app's process leaves in its ring: the launcher reads it without a panic, within its
 //! limits, and what it makes of it is sound telemetry. All the way from shared memory over records
-//! and exchanges to spans and metrics.
+//! and exchanges to spans and metrics; for the Python engine's records too.
 
 #![no_main]
 
 use carafe_launch::clock::Clock;
 use carafe_launch::exchange::{Assembler, Progress};
 use carafe_launch::http::{self, CapturedHeaders, HeaderPatterns, HttpOptions, Request, Semconv};
-use carafe_launch::metrics::{HttpMetrics, MetricOptions};
+use carafe_launch::metrics::{HttpMetrics, MetricOptions, Temporality};
+use carafe_launch::origin::Origin;
 use carafe_launch::propagation::Propagator;
+use carafe_launch::python::PythonEngine;
+use carafe_launch::registry::Registry;
+use carafe_launch::resource::{ProcessInfo, ResourceOptions};
+use carafe_launch::rings::Sink;
 use carafe_launch::route::Routes;
 use carafe_telemetry::UnixNanos;
-use carafe_telemetry::otlp::{Span, any_value::Value, metric::Data, number_data_point};
-use carafe_wire::record::Record;
+use carafe_telemetry::otlp::{
+    LogRecord, ScopeSpans, Span, any_value::Value, metric::Data, number_data_point,
+};
+use carafe_wire::record::{Notice, Record};
 use carafe_wire::ring::{
     Consumer, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_LIMIT_BYTES, Memory, Producer,
 };
 use libfuzzer_sys::fuzz_target;
+use prost::Message;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const CAPACITY: usize = 8 << 10;
@@ -69,8 +78,35 @@ impl Memory for Heap {
     }
 }
 
+/// What the Python engine wrote must be fit to travel with the items of others.
+struct Checked;
+
+impl Checked {
+    fn origin(origin: &Origin) {
+        ScopeSpans::decode(&*origin.scope).expect("a scope");
+    }
+}
+
+impl Sink for Checked {
+    fn span(&mut self, origin: &Arc<Origin>, otlp: &[u8]) {
+        Self::origin(origin);
+        let span = Span::decode(otlp).expect("a span");
+        assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8));
+    }
+
+    fn log(&mut self, origin: &Arc<Origin>, otlp: &[u8]) {
+        Self::origin(origin);
+        let record = LogRecord::decode(otlp).expect("a log record");
+        assert!(matches!(record.trace_id.len(), 0 | 16));
+    }
+
+    fn notice(&mut self, _: &Notice<'_>) {}
+}
+
 /// The launcher's side behind the ring.
 struct Launcher {
+    registry: Registry,
+    python: PythonEngine,
     assembler: Assembler,
     options: HttpOptions,
     routes: Routes,
@@ -95,8 +131,16 @@ impl Launcher {
             value_length_limit: (choice & 0x80 != 0).then_some(VALUE_LIMIT),
             ..Default::default()
         };
-        let metrics = MetricOptions { semconv, ..Default::default() };
+        let temporality =
+            [Temporality::Cumulative, Temporality::Delta][usize::from(choice >> 6) % 2];
+        let is_exponential = choice & 0x20 != 0;
+        let metrics = MetricOptions { semconv, temporality, is_exponential, ..Default::default() };
+        let registry = Registry::new(ResourceOptions::default(), metrics);
+        let process = ProcessInfo { pid: 1, parent_pid: 0, executable: String::new() };
+        let python = PythonEngine::new(registry.started(&process), &registry);
         Self {
+            registry,
+            python,
             assembler: Assembler::default(),
             options,
             routes: Routes::default(),
@@ -111,13 +155,20 @@ impl Launcher {
         let (again, fixed, rest) = record.encode();
         assert_eq!(again, kind);
         assert!(rest.len() <= payload.len() && fixed.as_slice().len() <= payload.len());
-        let Self { assembler, options, routes, metrics, clock } = self;
+        let Self { python, assembler, options, routes, metrics, clock, .. } = self;
+        python.record(&record, &mut Checked);
         assembler.record(record, &mut |step| progress(step, options, routes, metrics, clock));
     }
 
     /// Nothing may stay open once the process has ended.
     fn end(mut self) {
-        let Self { assembler, options, routes, metrics, clock } = &mut self;
+        let Self { registry, python, assembler, options, routes, metrics, clock } = &mut self;
+        for _ in 0..2 {
+            if let Some(report) = registry.collect(UnixNanos(3)) {
+                assert!(!report.encode_to_vec().is_empty());
+            }
+        }
+        python.end();
         assembler.process_ended(u64::MAX, &mut |step| {
             progress(step, options, routes, metrics, clock);
         });
@@ -219,7 +270,9 @@ fuzz_target!(|input: &[u8]| {
         while let [kind, after @ ..] = rest {
             rest = after;
             let Some(payload) = take(&mut rest) else { break };
-            if producer.push(u16::from(*kind & 7), &[payload]).is_err() || *kind & 8 != 0 {
+            // The universal engine's kinds begin at 0, the Python engine's at 16.
+            let engine = u16::from(*kind & 16);
+            if producer.push(engine + u16::from(*kind & 7), &[payload]).is_err() || *kind & 8 != 0 {
                 drain(&mut consumer, &mut launcher);
             }
         }

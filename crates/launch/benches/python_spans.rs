@@ -132,15 +132,14 @@ fn reader() -> (RingReader<Forward>, Batcher, tempfile::TempDir) {
 fn ring_to_requests(bencher: Bencher) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    bencher
-        .counter(divan::counter::ItemsCount::new(SPANS))
-        .with_inputs(reader)
-        .bench_local_values(|(reader, batcher, directory)| {
+    bencher.counter(divan::counter::ItemsCount::new(SPANS)).with_inputs(reader).bench_local_values(
+        |(reader, batcher, directory)| {
             reader.run(&AtomicBool::new(true));
             let delivered = runtime.block_on(batcher.run(Arc::new(Nowhere)));
             assert_eq!(delivered.accepted as usize, SPANS);
             directory
-        });
+        },
+    );
 }
 
 #[divan::bench]

@@ -19,7 +19,7 @@ pub mod output;
 mod process_metrics;
 pub mod program;
 pub mod propagation;
-mod python;
+pub mod python;
 pub mod registry;
 mod reports;
 pub mod resource;

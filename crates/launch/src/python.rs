@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What a ring of the Python engine has said so far.
 #[derive(Debug)]
-pub(crate) struct PythonEngine {
+pub struct PythonEngine {
     instance: Arc<Instance>,
     resource: Arc<Resource>,
     /// By their numbers.
@@ -24,13 +24,13 @@ pub(crate) struct PythonEngine {
 
 impl PythonEngine {
     /// An engine in a process.
-    pub(crate) fn new(instance: Arc<Instance>, registry: &Registry) -> Self {
+    pub fn new(instance: Arc<Instance>, registry: &Registry) -> Self {
         let instruments = registry.instruments(&instance);
         Self { resource: instance.resource(), instance, scopes: Vec::new(), instruments }
     }
 
     /// Takes the next record of the ring; false where it cannot be used.
-    pub(crate) fn record<S: Sink>(&mut self, record: &Record<'_>, sink: &mut S) -> bool {
+    pub fn record<S: Sink>(&mut self, record: &Record<'_>, sink: &mut S) -> bool {
         match record {
             Record::Resource(otlp) => self.describe(otlp),
             Record::Scope(scope) => self.define_scope(scope.id, scope.otlp),
@@ -68,7 +68,7 @@ impl PythonEngine {
     }
 
     /// The ring has been read to its end.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.instruments.lock().end();
     }
 
