@@ -214,6 +214,15 @@ def test_attributes_and_headers_of_the_request(run_app):
     }
 
 
+def test_left_alone(run_app):
+    result = run_app(requests("'/'"), env={"OTEL_PYTHON_DJANGO_INSTRUMENT": "False"})
+    assert result.spans == []
+    (notice,) = [notice for notice in result.notices if notice["name"] == "django"]
+    assert (notice["kind"], notice["reason"]) == (
+        "left_alone", "OTEL_PYTHON_DJANGO_INSTRUMENT is False",
+    )
+
+
 @pytest.mark.parametrize("client", ["Client", "AsyncClient"])
 def test_test_client(run_app, client):
     code = PROJECT + "from django.test import AsyncClient, Client\nimport asyncio\n"

@@ -137,7 +137,11 @@ def _instrumenter(library):
         if reason is not None:
             _native.notice(1, library.name, version or "", reason)
             return
-        _shim(library).instrument(module)
+        # A shim that does nothing after all says why.
+        reason = _shim(library).instrument(module)
+        if reason is not None:
+            _native.notice(1, library.name, version or "", reason)
+            return
         if not library.is_active:
             library.is_active = True
             _native.notice(0, library.name, version or "", "")

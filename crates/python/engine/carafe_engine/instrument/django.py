@@ -20,13 +20,14 @@ _TRACED = [
 
 
 def instrument(module):
-    """Instruments `django.core.handlers.base.BaseHandler`."""
+    """Instruments `django.core.handlers.base.BaseHandler`; returns why not, where it does not."""
     if os.environ.get("OTEL_PYTHON_DJANGO_INSTRUMENT") == "False":
-        return
+        return "OTEL_PYTHON_DJANGO_INSTRUMENT is False"
     _native.yield_universal(1)
     _patches.wrap(module.BaseHandler, "get_response", _get_response)
     _patches.wrap(module.BaseHandler, "get_response_async", _get_response_async)
     _patches.wrap(module.BaseHandler, "process_exception_by_middleware", _process_exception)
+    return None
 
 
 def uninstrument():
