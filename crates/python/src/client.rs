@@ -13,6 +13,8 @@ mod request;
 mod sections;
 mod settings;
 mod suppression;
+
+pub(crate) use self::suppression::silences_all;
 mod url;
 
 use self::answer::Answer;

@@ -8,7 +8,8 @@ mod sqlalchemy;
 mod statement;
 mod target;
 
-use crate::attributes::{Attributes, Value};
+use crate::attributes::Attributes;
+use crate::client::silences_all;
 use crate::context;
 use crate::engine;
 use crate::method::{self, Call, Wrapper};
@@ -83,9 +84,12 @@ impl<'py> Execution<'py> {
             operation.clone()
         };
         let beginning = Beginning::here(name, kind::CLIENT, Attributes::default())?;
+        if silences_all(py, beginning.context.as_ref())? {
+            return Ok(None);
+        }
         let span = driver.tracer.start(py, beginning)?;
         if span.get().is_recording() {
-            target.get().describe(span.get(), &text);
+            target.get().describe(&text).give_to(py, span.get());
         }
         let token = context::attach_span(span.as_any())?;
         let measured = driver.metrics.is_some().then(|| Measured {
@@ -261,11 +265,6 @@ fn dbapi_begin<'py>(
             (measured.target.unbind(), measured.operation.unbind(), measured.started)
         }),
     })
-}
-
-/// A value that is kept by reference.
-fn object(value: &Bound<'_, PyAny>) -> Value {
-    Value::Object(value.clone().unbind())
 }
 
 /// A tracer of the built-in instrumentation `name`.

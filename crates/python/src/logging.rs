@@ -8,6 +8,7 @@ mod correlation;
 mod record;
 
 use crate::engine;
+use crate::logs;
 use crate::method::{self, Call, Wrapper};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -35,7 +36,9 @@ struct CallHandlers;
 impl Wrapper for CallHandlers {
     fn call<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let interrupt = match call.positional(0) {
-            Some(record) if engine::is_on() => emit(call.instance(), &record),
+            Some(record) if engine::is_on() && logs::are_wanted(call.py()) => {
+                emit(call.instance(), &record)
+            }
             _ => Ok(()),
         };
         let result = call.forward();

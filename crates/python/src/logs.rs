@@ -239,6 +239,12 @@ fn span_in(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> PyResult<Optio
     }
 }
 
+/// Whether records go anywhere: into the ring, or to processors of the app's.
+#[inline]
+pub(crate) fn are_wanted(py: Python<'_>) -> bool {
+    processors::are_there() || wanted(py).logs
+}
+
 impl Logger {
     /// A logger of that scope.
     pub(crate) fn new(scope: Arc<Scope>) -> Self {

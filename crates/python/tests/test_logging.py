@@ -304,6 +304,28 @@ def test_nothing_is_exported_where_it_is_not_wanted(run_app, env):
     assert result.logs == [] and "x" in result.stderr
 
 
+def test_processors_of_the_app_get_the_records(run_app):
+    code = app("""
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.sdk._logs import LogRecordProcessor
+class Seen(LogRecordProcessor):
+    def on_emit(self, record):
+        log.info("from inside")
+        print(record.log_record.body, dict(record.log_record.attributes))
+    def shutdown(self):
+        pass
+    def force_flush(self, timeout_millis=30000):
+        return True
+get_logger_provider().add_log_record_processor(Seen())
+log.warning("x", extra={"a": 1})
+""")
+    result = run_app(code)
+    assert result.stdout == "x {'a': 1}\n"
+    assert [item["body"] for item in result.logs] == ["x"]
+    result = run_app(code, env={"CARAFE_SIGNALS": "traces"})
+    assert result.stdout == "x {'a': 1}\n" and result.logs == []
+
+
 CORRELATED = """
 import logging
 from carafe_engine import _native

@@ -17,7 +17,7 @@ pub(super) fn silences_http(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) 
 
 /// Whether nothing is instrumented in that context.
 #[inline]
-pub(super) fn silences_all(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+pub(crate) fn silences_all(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
     silences(py, context, false)
 }
 

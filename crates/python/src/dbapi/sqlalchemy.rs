@@ -1,10 +1,11 @@
 //! Spans of SQLAlchemy: one for each statement that a dialect sends, one for each
 //! `Engine.connect`.
 
-use super::target::{Names, put, text};
-use super::{is_silent, object, operation, silently, tracer};
+use super::target::{Described, Names};
+use super::{is_silent, operation, silently, tracer};
 use crate::attributes::{Attributes, Bounds};
 use crate::capi;
+use crate::client::silences_all;
 use crate::context;
 use crate::engine;
 use crate::method::{self, Call, Wrapper};
@@ -16,6 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The scope of the official package.
 const SCOPE: &str = "opentelemetry.instrumentation.sqlalchemy";
@@ -83,11 +85,14 @@ fn shared_tracer(py: Python<'_>) -> PyResult<&Tracer> {
 }
 
 impl Database {
+    /// The attributes that all spans have.
     #[inline]
-    fn describe(&self, py: Python<'_>, span: &Span) {
+    fn describe(&self, py: Python<'_>, tracer: &Tracer) -> Described {
+        let mut span = Described::of(py, tracer);
         for (key, value) in &self.attributes {
-            span.put(py, key, object(value.bind(py)));
+            span.set(key, value.bind(py));
         }
+        span
     }
 
     /// The name of a statement's span.
@@ -100,26 +105,53 @@ impl Database {
             None if is_empty => Ok(self.vendor.bind(py).clone().into_any()),
             None => Ok(operation),
             Some(suffix) if is_empty => Ok(PyString::new(py, suffix).into_any()),
-            Some(suffix) => {
-                Ok(PyString::new(py, &format!("{} {suffix}", text(&operation))).into_any())
-            }
+            Some(suffix) => Ok(PyString::new(
+                py,
+                &format!("{} {suffix}", capi::utf8(&operation).unwrap_or_default()),
+            )
+            .into_any()),
         }
     }
 
     #[inline]
-    fn begin<'py>(&self, statement: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Span>> {
-        let py = statement.py();
+    fn begin<'py>(&self, statement: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Span>>> {
         let name = self.span_name(statement)?;
+        self.start(&name, |span| {
+            span.put(statement, self.names, "db.statement", "db.query.text");
+            self.put_vendor(span, statement.py());
+            span.put(&name, self.names, "db.operation", "db.operation.name");
+        })
+    }
+
+    /// The span of an `Engine.connect`.
+    fn begin_connect<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, Span>>> {
+        self.start(intern!(py, "connect").as_any(), |span| self.put_vendor(span, py))
+    }
+
+    fn put_vendor(&self, span: &mut Described, py: Python<'_>) {
+        span.put(self.vendor.bind(py).as_any(), self.names, "db.system", "db.system.name");
+    }
+
+    /// Starts a span; `None` where the app has asked for silence.
+    #[inline]
+    fn start<'py>(
+        &self,
+        name: &Bound<'py, PyAny>,
+        describe: impl FnOnce(&mut Described),
+    ) -> PyResult<Option<Bound<'py, Span>>> {
+        let py = name.py();
+        let tracer = shared_tracer(py)?;
         let beginning = Beginning::here(name.clone(), kind::CLIENT, Attributes::default())?;
-        let span = shared_tracer(py)?.start(py, beginning)?;
-        if span.get().is_recording() {
-            let own = span.get();
-            self.describe(py, own);
-            put(own, statement, self.names, "db.statement", "db.query.text");
-            put(own, self.vendor.bind(py).as_any(), self.names, "db.system", "db.system.name");
-            put(own, &name, self.names, "db.operation", "db.operation.name");
+        if silences_all(py, beginning.context.as_ref())? {
+            return Ok(None);
         }
-        Ok(span)
+        let span = tracer.start(py, beginning)?;
+        if span.get().is_recording() {
+            let mut described = self.describe(py, tracer);
+            describe(&mut described);
+            described.give_to(py, span.get());
+        }
+        Ok(Some(span))
     }
 }
 
@@ -145,11 +177,11 @@ impl Wrapper for DoExecute {
             };
             let database = database.cast_into::<Database>()?;
             match &database.get().describe {
-                None => database.get().begin(&statement).map(Some),
+                None => database.get().begin(&statement),
                 Some(describe) => {
                     let context = call.positional(self.context);
                     let own = describe.bind(py).call1((context, &cursor))?;
-                    own.cast::<Database>()?.get().begin(&statement).map(Some)
+                    own.cast::<Database>()?.get().begin(&statement)
                 }
             }
         });
@@ -180,15 +212,9 @@ impl Wrapper for Connect {
         let begun = engine::guard(py, "sqlalchemy", || {
             let dialect = call.instance().getattr(intern!(py, "dialect"))?;
             let Ok(database) = dialect.getattr(intern!(py, DATABASE)) else { return Ok(None) };
-            let name = intern!(py, "connect").clone().into_any();
-            let span = shared_tracer(py)?
-                .start(py, Beginning::here(name, kind::CLIENT, Attributes::default())?)?;
-            if span.get().is_recording() {
-                let database = database.cast::<Database>()?.get();
-                database.describe(py, span.get());
-                let vendor = database.vendor.bind(py).as_any();
-                put(span.get(), vendor, database.names, "db.system", "db.system.name");
-            }
+            let Some(span) = database.cast::<Database>()?.get().begin_connect(py)? else {
+                return Ok(None);
+            };
             let token = context::attach_span(span.as_any())?;
             Ok(Some((span, token)))
         });
@@ -225,6 +251,15 @@ fn sqlalchemy_method<'py>(
     method::wrapping(class, name, &original, wrapper)
 }
 
+/// Listeners stay on their pools: whether they measure.
+static IS_LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Whether the events of pools are measured.
+#[pyfunction]
+fn sqlalchemy_listen(is_listening: bool) {
+    IS_LISTENING.store(is_listening, Ordering::Relaxed);
+}
+
 /// A listener of a pool's events, which measures `db.client.connections.usage`.
 #[pyclass(frozen, weakref, module = "carafe_engine._native")]
 struct PoolListener {
@@ -251,7 +286,7 @@ impl PoolListener {
 
     #[pyo3(signature = (*_event))]
     fn __call__(&self, py: Python<'_>, _event: &Bound<'_, PyTuple>) {
-        if engine::is_on() {
+        if engine::is_on() && IS_LISTENING.load(Ordering::Relaxed) {
             for (change, attributes) in &self.changes {
                 self.usage.get().measure(py, Number::Int(*change), Some(attributes));
             }
@@ -263,5 +298,6 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SQLALCHEMY_DATABASE", DATABASE)?;
     module.add_class::<Database>()?;
     module.add_class::<PoolListener>()?;
+    module.add_function(wrap_pyfunction!(sqlalchemy_listen, module)?)?;
     module.add_function(wrap_pyfunction!(sqlalchemy_method, module)?)
 }

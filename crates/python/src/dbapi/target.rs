@@ -1,8 +1,7 @@
 //! Drivers, and what is said of every statement that goes to one database through them.
 
-use super::object;
-use crate::capi;
-use crate::span::Span;
+use crate::attributes::{Attributes, Bounds, Value};
+use crate::span::{self, Span};
 use crate::tracer::Tracer;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -117,26 +116,28 @@ impl Driver {
 }
 
 impl Target {
-    /// Sets the attributes of a statement, in the order of the official package.
+    /// The attributes of a statement, in the order of the official package.
     #[inline]
-    pub(super) fn describe(&self, span: &Span, statement: &Bound<'_, PyAny>) {
+    pub(super) fn describe(&self, statement: &Bound<'_, PyAny>) -> Described {
         let py = statement.py();
         let driver = self.driver.get();
         let (database_names, network_names) = (driver.database_names, driver.network_names);
-        put(span, driver.system.bind(py), database_names, "db.system", "db.system.name");
+        let mut span = Described::of(py, &driver.tracer);
+        span.put(driver.system.bind(py), database_names, "db.system", "db.system.name");
         if let Some(database) = &self.database {
-            put(span, database.bind(py), database_names, "db.name", "db.namespace");
+            span.put(database.bind(py), database_names, "db.name", "db.namespace");
         }
-        put(span, statement, database_names, "db.statement", "db.query.text");
+        span.put(statement, database_names, "db.statement", "db.query.text");
         if let Some(user) = self.user.as_ref().filter(|_| database_names.old) {
-            span.put(py, "db.user", object(user.bind(py)));
+            span.set("db.user", user.bind(py));
         }
         if let Some(host) = &self.host {
-            put(span, host.bind(py), network_names, "net.peer.name", "server.address");
+            span.put(host.bind(py), network_names, "net.peer.name", "server.address");
         }
         if let Some(port) = &self.port {
-            put(span, port.bind(py), network_names, "net.peer.port", "server.port");
+            span.put(port.bind(py), network_names, "net.peer.port", "server.port");
         }
+        span
     }
 
     /// Adds what the metrics say of the server.
@@ -151,20 +152,54 @@ impl Target {
     }
 }
 
-#[inline]
-pub(super) fn put(
-    span: &Span,
-    value: &Bound<'_, PyAny>,
-    names: Names,
-    old: &'static str,
-    stable: &'static str,
-) {
-    let py = value.py();
-    if names.old {
-        span.put(py, old, object(value));
+/// The attributes of a span that has begun.
+pub(super) struct Described {
+    attributes: Attributes,
+    bounds: Bounds,
+}
+
+impl Described {
+    /// Most spans of statements have six attributes.
+    #[inline]
+    pub(super) fn of(py: Python<'_>, tracer: &Tracer) -> Self {
+        let bounds = span::bounds(&tracer.provider.get().limits(py));
+        Self { attributes: Attributes::with_capacity(6), bounds }
     }
-    if names.stable {
-        span.put(py, stable, object(value));
+
+    /// Gives them to the span. What samplers and processors have set stays before them.
+    #[inline]
+    pub(super) fn give_to(self, py: Python<'_>, span: &Span) {
+        if let Some(mut data) = span.data.open(py) {
+            if data.attributes.len() == 0 {
+                data.attributes = self.attributes;
+            } else {
+                data.attributes.append(py, self.attributes, self.bounds);
+            }
+        }
+    }
+
+    /// Sets what has an old and a stable name.
+    #[inline]
+    pub(super) fn put(
+        &mut self,
+        value: &Bound<'_, PyAny>,
+        names: Names,
+        old: &'static str,
+        stable: &'static str,
+    ) {
+        if names.old {
+            self.set(old, value);
+        }
+        if names.stable {
+            self.set(stable, value);
+        }
+    }
+
+    /// Sets an attribute.
+    #[inline]
+    pub(super) fn set(&mut self, name: &'static str, value: &Bound<'_, PyAny>) {
+        let kept = Value::Object(value.clone().unbind());
+        self.attributes.put(value.py(), name, kept, self.bounds);
     }
 }
 
@@ -210,11 +245,6 @@ fn describe<'py>(
         let _ = connection.setattr(intern!(py, TARGET), &target);
     }
     Ok(target)
-}
-
-/// The text of a `str`, for names that are put together.
-pub(super) fn text(object: &Bound<'_, PyAny>) -> String {
-    capi::utf8(object).unwrap_or_default().to_owned()
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

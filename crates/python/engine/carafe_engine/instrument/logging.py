@@ -34,8 +34,6 @@ def instrument(module):
     by_sdk = _is_true("OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "false")
     if not by_sdk and not _is_true("OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION", "true"):
         return
-    if not _native.signals()[2]:
-        return
     has_code = by_sdk or _is_true("OTEL_PYTHON_LOG_CODE_ATTRIBUTES", "false")
     owner = module.Logger
     handlers = _native.logging_handlers(owner, _level(module), has_code)

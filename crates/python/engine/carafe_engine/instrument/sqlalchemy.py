@@ -34,6 +34,7 @@ def instrument(module):
         "connections",
         "The number of connections that are currently in state described by the state attribute.",
     )
+    _native.sqlalchemy_listen(True)
     quiet = dbapi.driver("sqlalchemy", "sqlalchemy").target(is_quiet=True)
     original = Dialect.__dict__["engine_created"].__func__
 
@@ -185,3 +186,4 @@ def _describe_postgresql(attributes, connection, has_host):
 def uninstrument():
     _patches.undo()
     _dialects.clear()
+    _native.sqlalchemy_listen(False)
