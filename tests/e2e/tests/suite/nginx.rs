@@ -11,7 +11,7 @@ use carafe_e2e::process::{Proc, command};
 use carafe_e2e::wait::{DEADLINE, until};
 use carafe_e2e::{fixture, free_port, http};
 
-use crate::servers::check_load;
+use crate::servers::{Naming, check_load};
 
 /// nginx in front of Node, which is not observed.
 fn start() -> Result<(App, Proc)> {
@@ -47,7 +47,7 @@ fn add_nginx(run: &mut Command, directory: &Path, upstream: u16) -> Result<u16> 
 #[test]
 fn a_load_through_the_proxy() -> Result<()> {
     let (mut app, _upstream) = start()?;
-    check_load(&app, "app")?;
+    check_load(&app, "app", Naming::Inferred)?;
     app.proc.stop()?;
     Ok(())
 }

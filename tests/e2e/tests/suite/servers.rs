@@ -27,8 +27,37 @@ fn mixed(number: usize) -> (&'static str, String) {
     }
 }
 
+/// How the spans of a server are named.
+#[derive(Clone, Copy)]
+pub(crate) enum Naming {
+    /// By the route that the universal engine infers.
+    Inferred,
+    /// By the route as Flask declares it.
+    Flask,
+    /// By the path: an ASGI app without a framework has no routes.
+    Path,
+}
+
+impl Naming {
+    /// The span's name and its `http.route`. As with the official agent, what is not found has no
+    /// route.
+    fn of(self, exchange: &Exchange) -> (String, &'static str) {
+        let is_found = exchange.target.starts_with("/items/");
+        let route = match self {
+            Self::Inferred if is_found => "/items/{id}",
+            Self::Flask if is_found => "/items/<int:number>",
+            _ => "",
+        };
+        let place = match self {
+            Self::Path if is_found => exchange.target.as_str(),
+            _ => route,
+        };
+        (format!("{} {place}", exchange.method).trim_end().to_owned(), route)
+    }
+}
+
 /// Sends a load and checks that it left exactly its spans.
-pub(crate) fn check_load(app: &App, service: &str) -> Result<()> {
+pub(crate) fn check_load(app: &App, service: &str, naming: Naming) -> Result<()> {
     let exchanges = load::run(app.addr, REQUESTS, CONCURRENCY, mixed)?;
     http::get(app.addr, LAST)?;
     let expected = exchanges.len() + 1;
@@ -49,23 +78,22 @@ pub(crate) fn check_load(app: &App, service: &str) -> Result<()> {
         let span = by_target
             .get(exchange.target.as_str())
             .with_context(|| format!("{exchange:?} has no span"))?;
-        check_span(exchange, span)?;
+        check_span(exchange, span, naming)?;
         let before = last_start.insert(exchange.client, span.start_us).unwrap_or(0);
         ensure!(before <= span.start_us, "{exchange:?} starts before the one sent before it");
     }
     Ok(())
 }
 
-fn check_span(exchange: &Exchange, span: &Span) -> Result<()> {
-    // As with the official agent, what is not found has no route.
-    let (status, route) = match (exchange.target.starts_with("/items/"), exchange.method) {
-        (false, _) => (404, ""),
-        (true, "POST") => (201, "/items/{id}"),
-        (true, _) => (200, "/items/{id}"),
+fn check_span(exchange: &Exchange, span: &Span, naming: Naming) -> Result<()> {
+    let status = match (exchange.target.starts_with("/items/"), exchange.method) {
+        (false, _) => 404,
+        (true, "POST") => 201,
+        (true, _) => 200,
     };
     ensure!(exchange.status == status, "the app answered {exchange:?}");
-    let name = format!("{} {route}", exchange.method);
-    ensure!(span.name == name.trim_end(), "{exchange:?} is named {:?}", span.name);
+    let (name, route) = naming.of(exchange);
+    ensure!(span.name == name, "{exchange:?} is named {:?}", span.name);
     for (key, value) in [
         ("http.method", exchange.method),
         ("http.route", route),
@@ -80,9 +108,9 @@ fn check_span(exchange: &Exchange, span: &Span) -> Result<()> {
     Ok(())
 }
 
-fn serves(runtime: Runtime) -> Result<()> {
+fn serves(runtime: Runtime, naming: Naming) -> Result<()> {
     let mut app = apps::start(runtime)?;
-    check_load(&app, "app")?;
+    check_load(&app, "app", naming)?;
     let status = app.proc.stop()?;
     let code = shell_code(status);
     // 0: the server handles SIGTERM; 143: it leaves that to the system.
@@ -94,32 +122,32 @@ fn serves(runtime: Runtime) -> Result<()> {
 
 #[test]
 fn flask_development_server() -> Result<()> {
-    serves(Runtime::Flask)
+    serves(Runtime::Flask, Naming::Flask)
 }
 
 #[test]
 fn flask_with_the_debug_reloader() -> Result<()> {
-    serves(Runtime::FlaskDebug)
+    serves(Runtime::FlaskDebug, Naming::Flask)
 }
 
 #[test]
 fn gunicorn_with_four_sync_workers() -> Result<()> {
-    serves(Runtime::Gunicorn)
+    serves(Runtime::Gunicorn, Naming::Flask)
 }
 
 #[test]
 fn uvicorn() -> Result<()> {
-    serves(Runtime::Uvicorn)
+    serves(Runtime::Uvicorn, Naming::Path)
 }
 
 #[test]
 fn node() -> Result<()> {
-    serves(Runtime::Node)
+    serves(Runtime::Node, Naming::Inferred)
 }
 
 #[test]
 fn jdk_http_server() -> Result<()> {
-    serves(Runtime::Java)
+    serves(Runtime::Java, Naming::Inferred)
 }
 
 #[test]
