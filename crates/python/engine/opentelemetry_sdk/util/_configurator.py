@@ -1,8 +1,11 @@
 """Configuration of a tracer, meter or logger by rules over its scope."""
 
-from typing import Generic, TypeVar
+from typing import Callable, Generic, Sequence, Tuple, TypeVar
+
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 ConfigT = TypeVar("ConfigT")
+ConfiguratorRulesT = Sequence[Tuple[Callable[[InstrumentationScope], bool], ConfigT]]
 
 
 class RuleBasedConfigurator(Generic[ConfigT]):
