@@ -13,9 +13,9 @@ mod request;
 mod sections;
 mod settings;
 mod suppression;
-
-pub(crate) use self::suppression::silences_all;
 mod url;
+
+pub(crate) use self::suppression::{silences_all, silences_served};
 
 use self::answer::Answer;
 use self::headers::Side;

@@ -346,3 +346,81 @@ def test_requests_to_itself_are_internal(run_app):
     outer, inner = result.span("GET /out"), result.span("GET /in")
     assert (outer["kind"], inner["kind"]) == ("SERVER", "INTERNAL")
     assert inner["parent_id"] == outer["span_id"]
+
+
+def test_the_app_can_ask_for_silence(run_app):
+    result = run_app(
+        """
+        import asyncio
+
+        import httpx
+        import uvicorn
+        from opentelemetry import context
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x"})
+
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        config.load()
+
+        async def get(path):
+            transport = httpx.ASGITransport(config.loaded_app)
+            async with httpx.AsyncClient(transport=transport) as client:
+                await client.get("http://x" + path)
+
+        async def main():
+            for key in (
+                "suppress_instrumentation",
+                context._SUPPRESS_INSTRUMENTATION_KEY,
+                context._SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+            ):
+                token = context.attach(context.set_value(key, True))
+                await get("/silent")
+                context.detach(token)
+            await get("/told")
+
+        asyncio.run(main())
+        """,
+        env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx"},
+    )
+    assert [span["name"] for span in result.spans if span["kind"] == "SERVER"] == ["GET /told"]
+
+
+def test_the_response_propagator_of_the_app(run_app):
+    pytest.importorskip("opentelemetry.instrumentation")
+    result = run_app(
+        """
+        import asyncio
+
+        import uvicorn
+        from opentelemetry.instrumentation.propagators import (
+            TraceResponsePropagator,
+            set_global_response_propagator,
+        )
+
+        set_global_response_propagator(TraceResponsePropagator())
+
+        async def app(scope, receive, send):
+            headers = ((b"x-own", b"1"),)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"x"})
+
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        config.load()
+
+        async def send(message):
+            for name, value in message.get("headers", ()):
+                print(name.decode(), value.decode())
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": [],
+            "http_version": "1.1", "query_string": b"",
+        }
+        asyncio.run(config.loaded_app(scope, None, send))
+        """
+    )
+    span = result.span("GET /")
+    headers = dict(line.split(" ") for line in result.stdout.splitlines())
+    assert headers["x-own"] == "1"
+    assert headers["traceresponse"] == f"00-{span['trace_id']}-{span['span_id']}-03"

@@ -4,7 +4,9 @@ use super::SCOPE_KEY;
 use super::request::{Call, Request};
 use super::scope::{Kind, Scope};
 use crate::attributes::{Attributes, Bounds};
+use crate::client::silences_served;
 use crate::context;
+use crate::current::span_of;
 use crate::engine;
 use crate::metrics::{Instrument, Meter};
 use crate::propagation;
@@ -153,6 +155,12 @@ impl Library {
             return Ok(None);
         }
         let Some(scope) = Scope::of(dictionary) else { return Ok(None) };
+        let here = context::current(py);
+        if let Some(here) = &here
+            && silences_served(here)?
+        {
+            return Ok(None);
+        }
         if !library.excluded.is_empty() && library.excluded.search(py, &scope.url()) {
             // Apps inside this one shall not report it either.
             dictionary.set_item(intern!(py, SCOPE_KEY), py.None())?;
@@ -165,8 +173,8 @@ impl Library {
         let mut attributes = Attributes::with_capacity(16);
         view.attributes(library.mode, |key, value| attributes.put(py, key, value, limits));
 
-        let is_server = match context::current(py) {
-            Some(_) => context::current_span(py)?.is_none(),
+        let is_server = match &here {
+            Some(here) => span_of(here)?.is_none(),
             None => true,
         };
         let mut outer = None;

@@ -21,6 +21,20 @@ pub(crate) fn silences_all(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -
     silences(py, context, false)
 }
 
+/// Whether no request that is served in that context is told: the app has said so. A request that
+/// a client of this process sends to an app of this process is told.
+#[inline]
+pub(crate) fn silences_served(context: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if let Ok(frame) = context.cast::<Frame>() {
+        let rest = frame.get().rest.as_ref();
+        return rest.map_or(Ok(false), |rest| says_so(rest.bind(context.py()), true));
+    }
+    match context.cast::<PyDict>() {
+        Ok(_) => says_so(context, true),
+        Err(_) => Ok(false),
+    }
+}
+
 #[inline]
 fn silences(py: Python<'_>, context: Option<&Bound<'_, PyAny>>, is_http: bool) -> PyResult<bool> {
     let Some(context) = context else { return Ok(false) };

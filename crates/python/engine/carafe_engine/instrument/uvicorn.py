@@ -15,7 +15,9 @@ def instrument(module):
 
     def wrapped(self, *args, **kwargs):
         result = load(self, *args, **kwargs)
-        self.loaded_app = _inside(self.loaded_app)
+        # Not where the app, which was just loaded, has something else report its requests.
+        if _originals:
+            self.loaded_app = _inside(self.loaded_app)
         return result
 
     kind.load = asgi.like(load, wrapped)
