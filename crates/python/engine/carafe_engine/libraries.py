@@ -23,6 +23,8 @@ class Library:
         # Whether the shim is in place, and whether it may be.
         self.is_active = False
         self.is_allowed = True
+        # Why it may not be, for the start report once it is imported; None once that is told.
+        self.left_alone = None
 
 
 _WSGI_SERVERS = (
@@ -101,6 +103,7 @@ def watch(hooks):
         _BY_NAME[library.name] = library
         if "*" in disabled or library.name in disabled:
             library.is_allowed = False
+            library.left_alone = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it"
         for module in library.modules:
             hooks.when_imported(module, _instrumenter(library))
 
@@ -121,7 +124,9 @@ def step_back(name, reason):
     if library.is_active:
         library.is_active = False
         _shim(library).uninstrument()
-    _native.notice(1, library.name, "", reason)
+        _native.notice(1, library.name, "", reason)
+    else:
+        library.left_alone = reason
     return True
 
 
@@ -129,9 +134,9 @@ def _instrumenter(library):
     def instrument(module):
         version = _version_of(library, module)
         if not library.is_allowed:
-            if not library.is_active:
-                reason = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it"
-                _native.notice(1, library.name, version or "", reason)
+            if library.left_alone is not None:
+                _native.notice(1, library.name, version or "", library.left_alone)
+                library.left_alone = None
             return
         reason = _unknown_version(library, version)
         if reason is not None:

@@ -25,6 +25,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Attributes that most requests have in the end.
+const ATTRIBUTES: usize = 16;
+
 /// Tells the universal engine once that requests are seen here: at the first scope that an app
 /// gets, which is its server's lifespan unless that is off.
 #[inline]
@@ -168,10 +171,21 @@ impl Library {
         }
         let start_ns = engine::unix_ns();
         let name = library.first_name(&scope);
-        let view = scope.view(library.mode);
+        let mut view = scope.view(library.mode);
         let limits = library.limits(py);
-        let mut attributes = Attributes::with_capacity(16);
-        view.attributes(library.mode, |key, value| attributes.put(py, key, value, limits));
+        let mut fill = |attributes: &mut Attributes| {
+            if library.mode.is_old() {
+                view.url = Some(scope.whole_url());
+            }
+            view.attributes(library.mode, |key, value| attributes.put(py, key, value, limits));
+        };
+        // Samplers and processors in Python see the attributes; without them, only a span that is
+        // recorded needs some.
+        let is_observed = library.own.is_observed(py);
+        let mut attributes = Attributes::default();
+        if is_observed {
+            fill(&mut attributes);
+        }
 
         let is_server = match &here {
             Some(here) => span_of(here)?.is_none(),
@@ -188,6 +202,13 @@ impl Library {
         let beginning = Beginning::here(PyString::new(py, &name).into_any(), kind, attributes)?;
         let beginning = Beginning { start_ns: Some(start_ns), ..beginning };
         let span = library.own.tracer.start(py, beginning)?;
+        if !is_observed
+            && span.get().is_recording()
+            && let Some(mut data) = span.get().data.open(py)
+        {
+            data.attributes = Attributes::with_capacity(ATTRIBUTES);
+            fill(&mut data.attributes);
+        }
         // One token undoes both.
         let own = context::attach_span(span.as_any())?;
         let token = outer.unwrap_or(own).unbind();

@@ -86,17 +86,7 @@ impl<'a, 'py> Scope<'a, 'py> {
         let (method, original_method) = self.method(mode);
         let server_name = self.headers.joined("host");
         let path = self.text(intern!(py, "path"));
-        let query = self.query();
-        let url = mode.is_old().then(|| {
-            let mut url = self.url();
-            if !query.is_empty() {
-                url.push('?');
-                url.push_str(&unquoted(&query));
-            }
-            // Secrets are before an `@` or behind a `?`.
-            let may_have_secrets = url.bytes().any(|byte| byte == b'@' || byte == b'?');
-            Text::Own(if may_have_secrets { url::redacted(&url) } else { url }.into())
-        });
+        let query = if mode.is_new() { self.query() } else { String::new() };
         let (peer_address, peer_port) =
             self.endpoint(intern!(py, "client")).unwrap_or((None, None));
         let user_agent = self.headers.first("user-agent").filter(|agent| !agent.is_empty());
@@ -110,7 +100,7 @@ impl<'a, 'py> Scope<'a, 'py> {
             server_address: Some(server_host),
             server_port: port,
             target: path.clone(),
-            url,
+            url: None,
             path,
             query: (!query.is_empty()).then(|| Text::Own(query.into())),
             peer_address,
@@ -119,6 +109,19 @@ impl<'a, 'py> Scope<'a, 'py> {
             user_agent: user_agent.map(|agent| Text::Own(agent.into())),
             version: self.text(intern!(py, "http_version")),
         }
+    }
+
+    /// The URL with its query, without secrets.
+    pub(super) fn whole_url(&self) -> Text<'py> {
+        let mut url = self.url();
+        let query = self.query();
+        if !query.is_empty() {
+            url.push('?');
+            url.push_str(&unquoted(&query));
+        }
+        // Secrets are before an `@` or behind a `?`.
+        let may_have_secrets = url.bytes().any(|byte| byte == b'@' || byte == b'?');
+        Text::Own(if may_have_secrets { url::redacted(&url) } else { url }.into())
     }
 
     fn server(&self) -> (Text<'py>, Option<i64>) {
