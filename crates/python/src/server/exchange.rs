@@ -322,6 +322,18 @@ impl Exchange {
     }
 }
 
+impl Drop for Exchange {
+    /// A server that has lost interest does not close what it got.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // Not where the interpreter is about to end.
+            let _ended = Python::try_attach(|py| {
+                engine::guard(py, "end of a request", || self.finish(py));
+            });
+        }
+    }
+}
+
 fn reference(span: &Span) -> SpanReference {
     SpanReference {
         trace_id: span.start.trace_id,

@@ -273,14 +273,6 @@ impl ServerRequest {
     }
 }
 
-impl Drop for ServerRequest {
-    /// A server that has lost interest does not close what it got.
-    fn drop(&mut self) {
-        // Not where the interpreter is about to end.
-        let _ended = Python::try_attach(|py| self.finish(py));
-    }
-}
-
 /// The body of a response that is produced while it is sent. The request's span is current
 /// meanwhile, and ends with it.
 #[pyclass(frozen, module = "carafe_engine._native")]
