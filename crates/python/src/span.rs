@@ -2,7 +2,7 @@
 
 use crate::attributes::{Attributes, Bounds, Value, log, prepare};
 use crate::current::{Parent, SAMPLED, TraceState, api, parent_of_context, span_context};
-use crate::engine;
+use crate::engine::{self, guard};
 use crate::fast;
 use crate::gil::GilCell;
 use crate::ids::hex;
@@ -254,17 +254,21 @@ impl Span {
         })
     }
 
-    /// An exception that leaves the span's block.
+    /// An exception that leaves the block in which the span is current.
     pub(crate) fn note_exception(
         slf: &Bound<'_, Self>,
         exception: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
+        Self::note(slf, exception, false)
+    }
+
+    fn note(slf: &Bound<'_, Self>, exception: &Bound<'_, PyAny>, escaped: bool) -> PyResult<()> {
         let (py, span) = (slf.py(), slf.get());
         if !span.start.is_recording {
             return Ok(());
         }
         if span.record_exception {
-            Self::record_exception(slf, exception, None, None, false)?;
+            Self::record_exception(slf, exception, None, None, escaped)?;
         }
         if span.set_status_on_exception {
             let class = exception.get_type().name()?;
@@ -308,7 +312,7 @@ impl Span {
 
     /// Whether it records and has not ended.
     #[pyo3(name = "is_recording")]
-    fn is_recording_now(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_recording_now(&self, py: Python<'_>) -> bool {
         self.start.is_recording && self.data.open(py).is_none_or(|data| data.end_ns == 0)
     }
 
@@ -486,8 +490,10 @@ impl Span {
         exception: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        if !exception_type.is_none() && slf.get().is_recording_now(slf.py()) {
-            Self::note_exception(slf, exception)?;
+        let py = slf.py();
+        if !exception_type.is_none() && slf.get().is_recording_now(py) {
+            // The text of the app's exception is made by the app's code.
+            guard(py, "exception of a span", || Self::note(slf, exception, true));
         }
         Self::end(slf, None)
     }

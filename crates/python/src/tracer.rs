@@ -3,11 +3,12 @@
 use crate::attributes::Attributes;
 use crate::context::{self, current, materialise, non_recording};
 use crate::current::{Parent, RANDOM, SAMPLED, TraceState, parent_in, parent_of_span};
-use crate::engine;
+use crate::engine::{self, guard};
 use crate::gil::GilCell;
 use crate::provider::{Provider, Wishes};
 use crate::scope::Scope;
 use crate::span::{Link, Span, SpanStart};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -396,8 +397,13 @@ impl CurrentSpan {
             );
         }
         if let Ok(span) = span.cast::<Span>() {
-            if !exception_type.is_none() {
-                Span::note_exception(span, exception)?;
+            // As the API: what is no `Exception` (a cancellation, the end of a generator) is no error.
+            if !exception_type.is_none()
+                && exception.is_instance_of::<PyException>()
+                && span.get().is_recording_now(py)
+            {
+                // The text of the app's exception is made by the app's code.
+                guard(py, "exception of a span", || Span::note_exception(span, exception));
             }
             if self.arguments.end_on_exit {
                 Span::end(span, None)?;

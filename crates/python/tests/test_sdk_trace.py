@@ -253,6 +253,33 @@ def test_native_spans_read_as_those_in_python(run, scenario):
     assert result.stdout == ""
 
 
+def test_exceptions_that_leave_a_block(run):
+    result = run(
+        """
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+def leave(block, error):
+    try:
+        with block:
+            raise error
+    except BaseException as seen:
+        assert seen is error
+leave(tracer.start_as_current_span("current"), ValueError("why"))
+leave(tracer.start_span("not current"), ValueError("why"))
+leave(tracer.start_as_current_span("quiet", record_exception=False, set_status_on_exception=False), ValueError())
+leave(tracer.start_as_current_span("cancelled"), GeneratorExit())
+leave(tracer.start_as_current_span("mute"), Mute())
+"""
+    )
+    current, other = result.span("current"), result.span("not current")
+    for span, escaped in ((current, "False"), (other, "True")):
+        assert (span["status"], span["status_description"]) == ("ERROR", "ValueError: why")
+        assert span["events"][0]["attributes"]["exception.escaped"] == escaped
+    for name in ("quiet", "cancelled", "mute"):
+        assert (result.span(name)["status"], result.span(name)["events"]) == ("UNSET", [])
+
+
 def test_limits_of_the_environment_hold_for_native_spans(run):
     result = run(
         """
