@@ -200,3 +200,39 @@ def test_nothing_is_written_where_nobody_exports(run):
         'logger.emit(body="b"); print(logger.enabled())', env={"CARAFE_SIGNALS": "traces,metrics"}
     )
     assert (result.logs, result.stdout) == ([], "False\n")
+
+
+def test_an_exporter_that_the_environment_names(run, engine_dir, tmp_path):
+    (tmp_path / "own_exporter.py").write_text(
+        """
+from opentelemetry.sdk._logs.export import LogRecordExporter
+class Exporter(LogRecordExporter):
+    def export(self, batch):
+        for item in batch:
+            print(item.instrumentation_scope.name, item.log_record.body)
+    def force_flush(self, timeout_millis=30000):
+        return True
+    def shutdown(self):
+        print("shut down")
+"""
+    )
+    metadata = tmp_path / "own_exporter-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-exporter\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[opentelemetry_logs_exporter]\nown = own_exporter:Exporter\n"
+    )
+    result = run(
+        """
+import logging
+logger.emit(body="by the API")
+logging.getLogger("std").warning("by logging")
+""",
+        env={
+            "OTEL_LOGS_EXPORTER": "own",
+            "CARAFE_SIGNALS": "traces,metrics",
+            "PYTHONPATH": f"{engine_dir}:{tmp_path}",
+        },
+    )
+    assert result.stdout.splitlines() == ["app by the API", "std by logging", "shut down"]
+    assert result.logs == []

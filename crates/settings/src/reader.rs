@@ -20,6 +20,17 @@ pub enum Warning {
         /// What is used.
         used: String,
     },
+    /// Not an exporter of ours: the Python engine looks for an installed one of that name.
+    #[error(
+        "{variable}: {name} is no exporter of Carafe; only Python apps that have a package with an \
+         exporter of that name export with it"
+    )]
+    OfPackage {
+        /// The variable.
+        variable: &'static str,
+        /// The exporter.
+        name: String,
+    },
     /// An item of a list cannot be read; the others are used. Values can be
     /// secret, so that the item is only counted.
     #[error("item {position} of {variable} is ignored: expected {expected}")]

@@ -310,7 +310,7 @@ fn http_headers() {
 #[test]
 fn all_errors_are_named_at_once() {
     let errors = refused(&[
-        ("OTEL_TRACES_EXPORTER", "console,zipkin"),
+        ("OTEL_TRACES_EXPORTER", "console,oltp"),
         ("OTEL_METRICS_EXPORTER", "none,console"),
         ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "udp"),
         ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "rar"),
@@ -322,7 +322,7 @@ fn all_errors_are_named_at_once() {
     assert_eq!(
         errors,
         [
-            format!("OTEL_TRACES_EXPORTER=zipkin: {exporters}"),
+            format!("OTEL_TRACES_EXPORTER=oltp: {exporters}"),
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION=rar: expected one of none, gzip, deflate, zstd"
                 .to_owned(),
             format!("OTEL_METRICS_EXPORTER=none: {exporters}"),
@@ -334,6 +334,19 @@ fn all_errors_are_named_at_once() {
             "CARAFE_QUERY=16686: expected HOST:PORT, such as 127.0.0.1:16686".to_owned(),
         ]
     );
+}
+
+#[test]
+fn an_exporter_of_the_apps_own_is_left_to_the_python_engine() {
+    let (settings, warnings) = warned(&[("OTEL_METRICS_EXPORTER", "zipkin")]);
+    assert_eq!(settings.metrics.exporters, Some(Vec::new()), "nothing else is exported to");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("only Python apps"), "{}", warnings[0]);
+    let (settings, _) = warned(&[("OTEL_METRICS_EXPORTER", "console,zipkin")]);
+    assert_eq!(settings.metrics.exporters, Some(vec![Exporter::Console]));
+    for slip in ("console1 otlp_grpc ottlp consol").split(' ') {
+        assert_eq!(refused(&[("OTEL_METRICS_EXPORTER", slip)]).len(), 1, "{slip}");
+    }
 }
 
 #[test]

@@ -195,17 +195,32 @@ fn exporters(reader: &mut Reader<'_>, variable: &'static str) -> Option<Vec<Expo
     if value.eq_ignore_ascii_case("none") {
         return Some(exporters);
     }
+    let mut is_named = false;
     for item in items(&value) {
         match word(EXPORTERS, item) {
             Some(exporter) if exporters.contains(&exporter) => {}
             Some(exporter) => exporters.push(exporter),
+            None if is_of_a_package(item) => {
+                is_named = true;
+                reader.warn(Warning::OfPackage { variable, name: item.to_owned() });
+            }
             None => {
                 let expected = format!("{}, or none alone", one_of(EXPORTERS));
                 reader.refuse(variable, item.to_owned(), expected);
             }
         }
     }
-    (!exporters.is_empty()).then_some(exporters)
+    (is_named || !exporters.is_empty()).then_some(exporters)
+}
+
+/// Whether this may be the name of an exporter that the app has installed, which the Python engine
+/// looks for: a name, and none that looks like a slip in one of ours.
+fn is_of_a_package(name: &str) -> bool {
+    /// As far as two letters that changed places in a short name.
+    const SLIP: f64 = 0.7;
+    !name.eq_ignore_ascii_case("none")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && EXPORTERS.iter().all(|(known, _)| strsim::jaro(known, name) < SLIP)
 }
 
 fn endpoint(reader: &mut Reader<'_>, variables: &[&'static str; 2]) -> Option<Endpoint> {
