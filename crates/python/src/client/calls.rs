@@ -3,6 +3,7 @@
 use super::request::{Request, Server};
 use super::{Extent, HttpCall, HttpClient, send};
 use crate::capi;
+use crate::engine;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -30,12 +31,13 @@ pub(super) fn requests(
         headers,
     };
     let Some(call) = HttpClient::open(client, described, Extent::Current)? else { return Ok(None) };
-    if let Some(headers) = headers {
+    carry(client, || {
+        let Some(headers) = headers else { return Ok(()) };
         let mark = intern!(py, "_carafe_headers");
         let ours = request.getattr_opt(mark)?;
         let (sent, _) = send(&call, headers, ours.as_ref(), str::to_owned)?;
-        request.setattr(mark, sent)?;
-    }
+        request.setattr(mark, sent)
+    });
     Ok(Some(HttpClient::call(client, call, None)))
 }
 
@@ -72,17 +74,24 @@ pub(super) fn urllib3(
     let Some(mut call) = HttpClient::open(client, described, Extent::Current)? else {
         return Ok(None);
     };
-    call.request_bytes = body_bytes(body)?;
-    let own = match given.hasattr(intern!(py, "copy"))? {
-        true => given.call_method0(intern!(py, "copy"))?,
-        false => {
-            let own = PyDict::new(py);
-            own.update(given.cast()?)?;
-            own.into_any()
-        }
-    };
-    send(&call, &own, None, str::to_owned)?;
-    Ok(Some(HttpClient::call(client, call, Some(own.unbind()))))
+    carry(client, || {
+        call.request_bytes = body_bytes(body)?;
+        Ok(())
+    });
+    let own = carry(client, || {
+        let own = match given.hasattr(intern!(py, "copy"))? {
+            true => given.call_method0(intern!(py, "copy"))?,
+            false => {
+                let own = PyDict::new(py);
+                own.update(given.cast()?)?;
+                own.into_any()
+            }
+        };
+        send(&call, &own, None, str::to_owned)?;
+        Ok(own)
+    });
+    let sent = own.unwrap_or(given).unbind();
+    Ok(Some(HttpClient::call(client, call, Some(sent))))
 }
 
 /// `opener.open(fullurl, data)`: a URL or a `Request`.
@@ -135,15 +144,18 @@ pub(super) fn urllib(
     let Some(mut call) = HttpClient::open(client, described, Extent::Current)? else {
         return Ok(None);
     };
-    call.request_bytes = body_bytes(&data)?;
-    // As `Request.add_header` writes names. They go along with redirects.
-    let (_, names) = send(&call, &headers, None, |name| {
-        let (first, rest) = name.split_at(1);
-        first.to_ascii_uppercase() + rest
-    })?;
-    if !is_url {
-        call.borrowed = Some((headers.unbind(), names));
-    }
+    carry(client, || {
+        call.request_bytes = body_bytes(&data)?;
+        // As `Request.add_header` writes names. They go along with redirects.
+        let (_, names) = send(&call, &headers, None, |name| {
+            let (first, rest) = name.split_at(1);
+            first.to_ascii_uppercase() + rest
+        })?;
+        if !is_url {
+            call.borrowed = Some((headers.unbind(), names));
+        }
+        Ok(())
+    });
     Ok(Some(HttpClient::call(client, call, Some(request.unbind()))))
 }
 
@@ -183,14 +195,16 @@ pub(super) fn httpx(
         headers: Some(&headers),
     };
     let Some(call) = HttpClient::open(client, described, Extent::Current)? else { return Ok(None) };
-    // A redirect becomes a request with the headers and extensions of the one before.
-    let extensions = request.getattr(intern!(py, "extensions"))?;
-    let extensions = extensions.cast::<PyDict>()?;
-    let ours = extensions.get_item(MARK)?;
-    let (sent, _) = send(&call, &headers, ours.as_ref(), str::to_owned)?;
-    let extensions = extensions.copy()?;
-    extensions.set_item(MARK, sent)?;
-    request.setattr(intern!(py, "extensions"), extensions)?;
+    carry(client, || {
+        // A redirect becomes a request with the headers and extensions of the one before.
+        let extensions = request.getattr(intern!(py, "extensions"))?;
+        let extensions = extensions.cast::<PyDict>()?;
+        let ours = extensions.get_item(MARK)?;
+        let (sent, _) = send(&call, &headers, ours.as_ref(), str::to_owned)?;
+        let extensions = extensions.copy()?;
+        extensions.set_item(MARK, sent)?;
+        request.setattr(intern!(py, "extensions"), extensions)
+    });
     Ok(Some(HttpClient::call(client, call, None)))
 }
 
@@ -224,6 +238,12 @@ pub(super) fn http_client(
     };
     let call = HttpClient::open(client, described, Extent::Detached)?;
     Ok(call.map(|call| HttpClient::call(client, call, None)))
+}
+
+/// What a request carries for a call that is open already: where that goes wrong, the call goes on
+/// without.
+fn carry<R>(client: Client<'_, '_>, work: impl FnOnce() -> PyResult<R>) -> Option<R> {
+    engine::guard(client.py(), client.get().profile.scope, work)
 }
 
 /// The URL of a request's target on a server. Targets of proxies are URLs already.
