@@ -354,3 +354,20 @@ def test_request_that_is_not_sampled(run_app, sampler):
     durations = result.metric("http.server.duration")
     assert [item["attributes"]["http.status_code"] for item in durations] == [200, 500]
     assert not any(item["span"]["sampled"] for item in durations)
+
+
+def test_override_that_fails(run_app):
+    """What the app overrides may raise where the engine asks it: the app does not notice."""
+    code = APP + (
+        "asked = []\n"
+        "def ignores(error):\n"
+        "    asked.append(error)\n"
+        "    if len(asked) == 1:\n"
+        "        raise RuntimeError('asked too early')\n"
+        "    return False\n"
+        "app.should_ignore_error = ignores\n"
+        "print(call(app, environ('/boom'))[0])\n"
+    )
+    result = run_app(code)
+    assert "500 INTERNAL SERVER ERROR" in result.stdout
+    assert result.spans[0]["attributes"]["http.status_code"] == 500

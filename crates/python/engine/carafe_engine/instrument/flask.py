@@ -54,13 +54,18 @@ def _match_request(original):
 def _handle_exception(original):
     def handle_exception(self, *args):
         # Older versions of Flask give the exception alone, newer ones a context before it.
-        if not self.should_ignore_error(args[-1]):
-            try:
-                environ = sys.modules["flask.globals"].request.environ
-            except RuntimeError:
-                environ = None
-            if environ is not None:
-                _native.failed_in_app(environ, args[-1])
+        _note(self, args[-1])
         return original(self, *args)
 
     return handle_exception
+
+
+def _note(app, exception):
+    """Puts an exception that no handler of the app wanted on the request's span."""
+    try:
+        if not app.should_ignore_error(exception):
+            environ = sys.modules["flask.globals"].request.environ
+            _native.failed_in_app(environ, exception)
+    except Exception as error:
+        # Also where the app overrides what is asked here: Flask will ask again.
+        _native.fault("exception of a request", error)
