@@ -43,8 +43,8 @@ _logger = logging.getLogger(__name__)
 
 _Multi = Union[SynchronousMultiLogRecordProcessor, ConcurrentMultiLogRecordProcessor]
 
-# `LogRecord` takes an exception since version 1.40 of the API.
-_TAKES_EXCEPTION = "exception" in LogRecord.__init__.__code__.co_varnames
+# What `LogRecord` takes since later versions of the API.
+_LATER = frozenset(("event_name", "exception")) & set(LogRecord.__init__.__code__.co_varnames)
 
 
 @dataclass
@@ -137,6 +137,7 @@ class Logger(APILogger):
             writable = record
         else:
             if record is None:
+                later = {"event_name": event_name, "exception": exception}
                 record = LogRecord(
                     timestamp=timestamp,
                     observed_timestamp=observed_timestamp,
@@ -145,8 +146,7 @@ class Logger(APILogger):
                     severity_text=severity_text,
                     body=body,
                     attributes=with_exception(attributes, exception),
-                    event_name=event_name,
-                    **({"exception": exception} if _TAKES_EXCEPTION else {}),
+                    **{name: value for name, value in later.items() if name in _LATER},
                 )
             else:
                 record = told(record)

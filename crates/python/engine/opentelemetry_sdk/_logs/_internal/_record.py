@@ -141,7 +141,7 @@ class ReadableLogRecord:
             "span_id": "" if record.span_id is None else f"0x{format_span_id(record.span_id)}",
             "trace_flags": record.trace_flags,
             "resource": json.loads(self.resource.to_json()),
-            "event_name": record.event_name or "",
+            "event_name": getattr(record, "event_name", None) or "",
         }
         return json.dumps(tree, indent=indent, cls=BytesEncoder)
 
