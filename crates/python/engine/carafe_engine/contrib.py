@@ -29,7 +29,7 @@ _MIDDLEWARE = ("wsgi", "asgi")
 # Our shims of servers, which tell the requests of any app: they too step back
 # where an official package tells those of its framework.
 _WSGI = ("wsgi",)
-_ASGI = ("uvicorn", "hypercorn", "daphne")
+_ASGI = ("uvicorn", "hypercorn", "daphne", "gunicorn", "granian")
 _SERVERS = {
     "asgi": _ASGI,
     "django": _WSGI + _ASGI,

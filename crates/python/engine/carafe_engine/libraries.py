@@ -46,6 +46,8 @@ LIBRARIES = (
     Library("quart", "quart", ("quart.app",), "quart", ("0.18", "1")),
     Library("uvicorn", "uvicorn", ("uvicorn.config",), "uvicorn", ("0.15", "1")),
     Library("hypercorn", "hypercorn", ("hypercorn.app_wrappers",), "hypercorn", ("0.14", "1")),
+    Library("gunicorn", "gunicorn", ("gunicorn.workers.gasgi",), "gunicorn", ("24", "28")),
+    Library("granian", "granian", ("granian.asgi",), "granian", ("1.0", "3")),
     Library("daphne", "daphne", ("daphne.server",), "daphne", ("3", "5")),
     Library("threading", "threading", ("threading", "concurrent.futures.thread")),
     # Clients

@@ -69,7 +69,12 @@ impl<'a, 'py> Scope<'a, 'py> {
             Err(_) => endpoint.cast::<PyList>().ok()?.get_item(index).ok(),
         };
         let (address, port) = (item(0)?, item(1)?);
-        Some((Text::of_object(address), port.extract().ok()))
+        // Some servers write it as text.
+        let port = match capi::utf8(&port) {
+            Some(text) => text.trim().parse().ok(),
+            None => port.extract().ok(),
+        };
+        Some((Text::of_object(address), port))
     }
 
     /// The request.
