@@ -75,11 +75,18 @@ impl Instance {
     }
 }
 
-/// `None` where nothing was measured.
-fn resource_metrics(
-    resource: &Resource,
-    scope_metrics: Vec<ScopeMetrics>,
-) -> Option<ResourceMetrics> {
+/// Each scope once; `None` where nothing was measured.
+fn resource_metrics(resource: &Resource, all: Vec<ScopeMetrics>) -> Option<ResourceMetrics> {
+    let mut scope_metrics: Vec<ScopeMetrics> = Vec::new();
+    for metrics in all {
+        let known = scope_metrics
+            .iter_mut()
+            .find(|known| known.scope == metrics.scope && known.schema_url == metrics.schema_url);
+        match known {
+            Some(known) => known.metrics.extend(metrics.metrics),
+            None => scope_metrics.push(metrics),
+        }
+    }
     (!scope_metrics.is_empty()).then(|| ResourceMetrics {
         resource: Some(resource.clone()),
         scope_metrics,
@@ -184,7 +191,7 @@ impl Registry {
 mod tests {
     use super::*;
     use crate::http::Labels;
-    use carafe_telemetry::otlp::find_str;
+    use carafe_telemetry::otlp::{InstrumentationScope, Metric, find_str};
 
     #[test]
     fn every_process_is_an_instance_and_is_reported_to_its_end() {
@@ -210,6 +217,23 @@ mod tests {
         assert_ne!(all[0], all[1]);
         assert_eq!(collect(), all[1..]);
         assert!(!Arc::ptr_eq(&first, &registry.started(&process(1))), "a pid can come again");
+    }
+
+    /// As the kernel's metrics and an engine's may have the same.
+    #[test]
+    fn each_scope_is_there_once() {
+        let of = |name: &str, metric: &str| ScopeMetrics {
+            scope: Some(InstrumentationScope { name: name.into(), ..Default::default() }),
+            metrics: vec![Metric { name: metric.into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let all = vec![of("a", "1"), of("b", "2"), of("a", "3")];
+        let merged = resource_metrics(&Resource::default(), all).unwrap().scope_metrics;
+        let names: Vec<Vec<&str>> = merged
+            .iter()
+            .map(|scope| scope.metrics.iter().map(|metric| metric.name.as_str()).collect())
+            .collect();
+        assert_eq!(names, [vec!["1", "3"], vec!["2"]]);
     }
 
     #[test]
