@@ -85,8 +85,12 @@ fn ignoring_flag(arguments: &[OsString]) -> Option<char> {
 }
 
 /// Why a process has no Python engine though it is a Python program; `None` where it is none, or
-/// where it ended meanwhile.
-pub(crate) fn why_without_engine(process: &ProcessInfo, engine: &Path) -> Option<String> {
+/// where it ended meanwhile. `has_parents` says that its parent has one.
+pub(crate) fn why_without_engine(
+    process: &ProcessInfo,
+    engine: &Path,
+    has_parents: bool,
+) -> Option<String> {
     let executable = Path::new(&process.executable);
     let name = executable.file_name()?.to_string_lossy();
     if !name.starts_with("python") && !name.starts_with("pypy") {
@@ -101,6 +105,9 @@ pub(crate) fn why_without_engine(process: &ProcessInfo, engine: &Path) -> Option
         Some(OsStr::from_bytes(entry.as_bytes().strip_prefix(b"PYTHONPATH=")?).to_owned())
     });
     let has_path = variable.is_some_and(|paths| std::env::split_paths(&paths).any(|p| p == engine));
+    if has_path && has_parents {
+        return None;
+    }
     Some(if has_path {
         format!(
             "the Python engine did not start in process {}; the universal engine alone sees it; \
@@ -165,28 +172,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_process_that_lost_the_path_is_told_so() {
-        let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
-        let process = ProcessInfo {
-            pid: child.id(),
-            parent_pid: 1,
-            executable: "/usr/bin/python3.11".to_owned(),
-        };
-        let why = |process: &ProcessInfo| why_without_engine(process, Path::new("/engine"));
+    /// A process that is not Python and has this PYTHONPATH.
+    fn sleeper(path: &str) -> (std::process::Child, ProcessInfo) {
+        let mut command = Command::new("sleep");
+        command.arg("60").env("PYTHONPATH", path).stdout(Stdio::null());
+        let child = command.spawn().unwrap();
+        let executable = "/usr/bin/python3.11".to_owned();
+        let process = ProcessInfo { pid: child.id(), parent_pid: 1, executable };
         // The kernel fills the command line in after the start.
         let started = Instant::now();
-        let reason = loop {
-            match why(&process) {
-                Some(reason) => break reason,
-                None => assert!(started.elapsed() < Duration::from_secs(10), "no command line"),
-            }
-        };
+        while proc_list(process.pid, "environ").is_none() {
+            assert!(started.elapsed() < Duration::from_secs(10), "no environment");
+        }
+        (child, process)
+    }
+
+    fn end(mut child: std::process::Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_that_lost_the_path_is_told_so() {
+        let (child, process) = sleeper("/other");
+        let why = |process: &ProcessInfo| why_without_engine(process, Path::new("/engine"), true);
+        let reason = why(&process).unwrap();
         assert!(reason.contains("without the PYTHONPATH"), "{reason}");
         let other = ProcessInfo { executable: "/usr/bin/node".to_owned(), ..process.clone() };
         assert_eq!(why(&other), None);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        end(child);
         assert_eq!(why(&process), None, "it is gone");
+    }
+
+    #[test]
+    fn a_process_that_has_the_path_and_no_engine_may_have_its_parents() {
+        let (child, process) = sleeper("/x:/engine:/y");
+        let why = |has_parents| why_without_engine(&process, Path::new("/engine"), has_parents);
+        assert!(why(false).is_some_and(|reason| reason.contains("did not start")));
+        assert_eq!(why(true), None);
+        end(child);
     }
 }

@@ -79,6 +79,8 @@ pub struct RingReader<S> {
     last_liveness_check: Instant,
     /// Where the Python engine lies; `None`: it is not wanted.
     python_path: Option<PathBuf>,
+    /// Processes that had a ring of the Python engine, up to [`RING_LIMIT`].
+    python_pids: HashSet<u32>,
 }
 
 #[derive(Default)]
@@ -130,6 +132,7 @@ impl<S: Sink> RingReader<S> {
             has_warned: Warned::default(),
             last_liveness_check: Instant::now(),
             python_path: None,
+            python_pids: HashSet::new(),
         }
     }
 
@@ -223,6 +226,9 @@ impl<S: Sink> RingReader<S> {
         match c_path(&path).and_then(|path| MappedRing::open(&path)) {
             Ok(memory) => {
                 self.supersede(parsed);
+                if parsed.engine == Engine::Python && self.python_pids.len() < RING_LIMIT {
+                    self.python_pids.insert(parsed.pid);
+                }
                 let mut others = self.rings.values().filter(|ring| ring.name.pid == parsed.pid);
                 if others.all(|ring| ring.is_superseded) {
                     self.counters.processes.fetch_add(1, Ordering::Relaxed);
@@ -320,17 +326,14 @@ impl<S: Sink> RingReader<S> {
     /// Looks once at each process: the engine starts before the app, and so before any message.
     fn note_python_without_engine(&mut self) {
         let Some(engine) = &self.python_path else { return };
-        let has_engine: HashSet<u32> = self
-            .rings
-            .values()
-            .filter(|ring| ring.name.engine == Engine::Python)
-            .map(|ring| ring.name.pid)
-            .collect();
         for ring in self.rings.values_mut() {
             let Some(process) = ring.unexamined.take() else { continue };
-            if !has_engine.contains(&process.pid)
-                && let Some(reason) = interpreter::why_without_engine(&process, engine)
-            {
+            if self.python_pids.contains(&process.pid) {
+                continue;
+            }
+            // A forked process has its parent's engine, which has not said anything there yet.
+            let has_parents = self.python_pids.contains(&process.parent_pid);
+            if let Some(reason) = interpreter::why_without_engine(&process, engine, has_parents) {
                 let text = [b"python\0\0", reason.as_bytes(), b"\0"].concat();
                 self.sink.notice(&Notice { kind: NoticeKind::Problem, text: &text });
             }
@@ -347,7 +350,7 @@ impl<S: Sink> RingReader<S> {
             self.counters.agent_faults.store(faults.into(), Ordering::Relaxed);
             self.seen_faults = faults;
             tracing::warn!(
-                "the universal engine was disabled by a fault in {faults} process(es); \
+                "an engine was disabled by a fault in {faults} process(es); \
                  the app goes on without it there"
             );
         }
