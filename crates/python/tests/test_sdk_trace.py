@@ -544,42 +544,46 @@ assert provider.resource.attributes["service.name"] == "shop"
         assert result.resources[span["pid"]]["service.instance.id"] == told[str(span["pid"])]
 
 
-def test_official_packages_that_we_lack_are_activated(run_app, engine_dir, tmp_path):
+@pytest.mark.parametrize("teapot", ["teapot", "pika"])
+def test_official_packages_that_we_lack_are_activated(run_app, engine_dir, tmp_path, teapot):
+    # Of a library that the engine has heard of (at its import), and of one that it has not.
     directory = distribution(
         tmp_path,
-        "opentelemetry_instrumentation_teapot",
-        requires=["teapot >= 1 ; extra == 'instruments'"],
-        entry_points={"opentelemetry_instrumentor": {"teapot": "teapot_instrumentor:Teapot"}},
+        f"opentelemetry_instrumentation_{teapot}",
+        requires=[f"{teapot} >= 1 ; extra == 'instruments'"],
+        entry_points={"opentelemetry_instrumentor": {teapot: "teapot_instrumentor:Teapot"}},
         modules={
-            "teapot_instrumentor": """
+            "teapot_instrumentor": f"""
             from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
             class Teapot(BaseInstrumentor):
                 def instrumentation_dependencies(self):
-                    return ["teapot >= 1"]
+                    return ["{teapot} >= 1"]
                 def _instrument(self, **kwargs):
-                    import teapot
-                    teapot.is_told = True
+                    import {teapot}
+                    {teapot}.is_told = True
                 def _uninstrument(self, **kwargs):
                     pass
             """,
-            "teapot": "is_told = False",
+            teapot: "is_told = False",
         },
     )
-    code = "import teapot; print(teapot.is_told)"
+    code = f"import sys; api = 'opentelemetry' in sys.modules; import {teapot}; print({teapot}.is_told, api)"
     env = {"PYTHONPATH": os.pathsep.join([str(engine_dir), directory])}
 
     def told(**more):
         result = run_app(code, env={**env, **more})
-        (notice,) = [n for n in result.notices if n["name"] == "teapot"] or [None]
-        return result.stdout.strip(), notice and notice["kind"]
+        (notice,) = [n for n in result.notices if n["name"] == teapot] or [None]
+        is_told, has_api = result.stdout.split()
+        assert has_api == str(teapot == "teapot")
+        return is_told, notice and notice["kind"]
 
     # The library is a module without a distribution: the package's needs are not met.
     assert told() == ("False", None)
-    metadata = tmp_path / "teapot-1.2.dist-info"
+    metadata = tmp_path / f"{teapot}-1.2.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: teapot\nVersion: 1.2\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {teapot}\nVersion: 1.2\n")
     assert told() == ("True", "instrumented")
-    disabled = told(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="teapot")
+    disabled = told(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=teapot)
     assert disabled == ("False", "left_alone")
 
 

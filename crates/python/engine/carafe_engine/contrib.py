@@ -1,7 +1,8 @@
 """The official instrumentation packages that the app has installed.
 
-Those for libraries that we do not know ourselves are activated at the start,
-as the official agent does. Where the app activates one for a library that we
+Those for libraries that we do not know ourselves are activated, as the
+official agent does; but when the app imports the library, so that nothing is
+imported for an app that does not use it. Where the app activates one for a library that we
 instrument, ours is taken away: one of the two must step back, and the app has
 asked for the other.
 """
@@ -91,34 +92,83 @@ def _method_watcher(name, class_name, method):
     return watch_method
 
 
+# What an app imports of the library that a package is for. Packages that are not
+# here are activated at the start.
+_MODULES = {
+    "aio_pika": "aio_pika",
+    "aiohttp_client": "aiohttp",
+    "aiohttp_server": "aiohttp",
+    "aiokafka": "aiokafka",
+    "aiopg": "aiopg",
+    "asyncclick": "asyncclick",
+    "asyncio": "asyncio",
+    "asyncpg": "asyncpg",
+    "boto": "boto",
+    "boto3sqs": "boto3",
+    "botocore": "botocore",
+    "cassandra": "cassandra",
+    "click": "click",
+    "confluent_kafka": "confluent_kafka",
+    "elasticsearch": "elasticsearch",
+    "falcon": "falcon",
+    "grpc": "grpc",
+    "kafka_python": "kafka",
+    "mysql": "mysql.connector",
+    "pika": "pika",
+    "pymemcache": "pymemcache",
+    "pymongo": "pymongo",
+    "pymssql": "pymssql",
+    "pyramid": "pyramid",
+    "remoulade": "remoulade",
+    "tornado": "tornado",
+    "tortoiseorm": "tortoise",
+}
+
+
 def load():
-    """Activates the installed packages that nothing of ours does the work of."""
-    installed = [name for name in _installed() if not libraries.covers(name)]
-    if not installed:
-        return
+    """Activates the installed packages that nothing of ours does the work of, now or when the app
+    imports their libraries."""
+    for package in sorted(_installed()):
+        if libraries.covers(package):
+            continue
+        module = _MODULES.get(package)
+        if module is None:
+            _activate(package)
+        else:
+            hooks.when_imported(module, lambda _module, package=package: _activate(package))
+
+
+def _activate(package):
+    """Activates the instrumentors of a package."""
     try:
         from opentelemetry.util._importlib_metadata import entry_points
     except ImportError as error:
-        _native.notice(2, "opentelemetry-instrumentation", "", "no OpenTelemetry API: %s" % (error,))
+        _native.notice(2, package, "", "its official package needs the OpenTelemetry API: %s" % (error,))
         return
     for entry_point in entry_points(group=_ENTRY_POINTS):
         name = entry_point.name
-        if libraries.covers(name):
+        if _package_of(entry_point) != package or libraries.covers(name):
             continue
         if libraries.is_disabled(name):
             _native.notice(1, name, "", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it")
             continue
         try:
-            _activate(entry_point)
+            _instrument(entry_point)
         except Exception as error:
             _native.notice(2, name, "", "its official package: %s: %s" % (type(error).__name__, error))
 
 
-def _activate(entry_point):
+def _package_of(entry_point):
+    """The package's name without what all have in front; None for another distribution."""
+    name = entry_point.dist.name.replace("-", "_").lower() if entry_point.dist else ""
+    return name[len(_DISTRIBUTION_PREFIX) :] if name.startswith(_DISTRIBUTION_PREFIX) else None
+
+
+def _instrument(entry_point):
     from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
-    version = entry_point.dist.version if entry_point.dist else ""
-    conflict = get_dist_dependency_conflicts(entry_point.dist) if entry_point.dist else None
+    version = entry_point.dist.version
+    conflict = get_dist_dependency_conflicts(entry_point.dist)
     if conflict is not None:
         # Mostly: the library is not installed. Nobody misses that.
         if getattr(conflict, "found", None):

@@ -159,7 +159,12 @@ def _detect_resource():
     """The resource that the launcher gives this process, as far as it is known here."""
     from opentelemetry.sdk import resources
 
-    resource = resources.Resource.create({"telemetry.distro.name": "carafe", "telemetry.distro.version": _native.VERSION})
+    own = {
+        resources.TELEMETRY_AUTO_VERSION: _native.VERSION,
+        "telemetry.distro.name": "carafe",
+        "telemetry.distro.version": _native.VERSION,
+    }
+    resource = resources.Resource.create(own)
     instance_id = _native.instance_id()
     if instance_id is not None:
         resource = resource.merge(resources.Resource({resources.SERVICE_INSTANCE_ID: instance_id}))
