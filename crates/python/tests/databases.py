@@ -94,11 +94,12 @@ def postgresql():
         command = [postgres, "-D", data, "-p", str(port), "-k", directory]
         command += [word for setting in settings for word in ("-c", setting)]
         with _running([str(word) for word in command], port, directory / "log", **options):
-            subprocess.run(
-                [pathlib.Path(postgres).with_name("createdb"), "-h", directory, "-p", str(port),
-                 "-U", "shop", "shop"],
-                check=True,
-                capture_output=True,
+            create = [pathlib.Path(postgres).with_name("createdb"), "-h", directory]
+            create += ["-p", str(port), "-U", "shop", "shop"]
+            # It listens before it lets anybody in.
+            ring.wait_until(
+                lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0,
+                "PostgreSQL takes a new database",
             )
             yield port, name
 

@@ -146,7 +146,8 @@ def attempt(cursor):
     try:
         {call}
     except TypeError as error:
-        return str(error)
+        # CPython 3.9 puts the class before the name where it is called in another way.
+        return str(error).rpartition(".")[2]
 plain = attempt(sqlite3.Connection(":memory:").cursor())
 assert plain is not None
 assert attempt(sqlite3.connect(":memory:").cursor()) == plain
