@@ -426,3 +426,69 @@ def test_the_response_propagator_of_the_app(run_app):
     headers = dict(line.split(" ") for line in result.stdout.splitlines())
     assert headers["x-own"] == "1"
     assert headers["traceresponse"] == f"00-{span['trace_id']}-{span['span_id']}-03"
+
+
+def test_odd_scopes_are_served(run_app):
+    """Whatever a server or a test puts into a scope: the app is called once, and nothing breaks."""
+    result = run_app(
+        """
+        import asyncio
+        import collections
+
+        import uvicorn
+
+        calls = []
+
+        async def app(scope, receive, send):
+            calls.append(scope)
+            await send({"type": "http.response.start", "status": scope.get("status", 200)})
+            await send({"type": "http.response.body"})
+
+        config = uvicorn.Config(app, lifespan="off", log_config=None, proxy_headers=False)
+        config.load()
+        app = config.loaded_app
+
+        class Odd(collections.UserDict):
+            pass
+
+        whole = {
+            "type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": [],
+            "http_version": "1.1", "query_string": b"", "server": ("a", 1), "client": ("b", 2),
+        }
+        scopes = [
+            {"type": "http"},
+            {"type": "unheard-of"},
+            {},
+            Odd(whole),
+            {**whole, "headers": iter([(b"host", b"x")])},
+            {**whole, "headers": None},
+            {**whole, "headers": [(b"host",), b"x", ("host", "x"), [b"a", b"b"], (b"a", b"b", b"c")]},
+            {**whole, "headers": [(b"host", b"\\xff\\xfe"), (b"user-agent", b"\\xff")]},
+            {**whole, "headers": [(b"content-length", b"many")]},
+            {**whole, "method": None, "path": None, "scheme": None, "http_version": None},
+            {**whole, "method": 7, "path": b"/bytes", "scheme": 1.5, "http_version": object()},
+            {**whole, "server": (), "client": 3},
+            {**whole, "server": ("a", "port"), "client": [None, None]},
+            {**whole, "query_string": None, "path": "/\\ud800"},
+            {**whole, "query_string": b"%ff%fe&%zz=%"},
+            {**whole, "status": "odd"},
+            {**whole, "status": None},
+            {**whole, "status": -1},
+            {**whole, "root_path": None, "path": "x" * 100_000},
+        ]
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def main():
+            for scope in scopes:
+                await app(scope, None, send)
+
+        asyncio.run(main())
+        assert [id(scope) for scope in calls] == [id(scope) for scope in scopes]
+        assert len(sent) == 2 * len(scopes)
+        """
+    )
+    assert [notice for notice in result.notices if notice["kind"] == "problem"] == []
+    assert len([span for span in result.spans if span["kind"] == "SERVER"]) == 16
