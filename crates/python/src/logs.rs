@@ -64,7 +64,7 @@ struct Given<'py> {
 const DEFAULT_ATTRIBUTE_COUNT: usize = 128;
 
 /// The limits of a record's attributes, from the environment.
-fn bounds() -> Bounds {
+pub(crate) fn bounds() -> Bounds {
     static BOUNDS: OnceLock<Bounds> = OnceLock::new();
     *BOUNDS.get_or_init(|| Bounds {
         count: limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")

@@ -104,16 +104,21 @@ except Broken as error:
 
 def test_limits(run):
     result = run(
-        'logger.emit(body="b", attributes={"a": "1234567", "b": 2, "c": 3})',
+        """
+import logging
+logger.emit(body="b", attributes={"a": "x", "b": 2, "c": "1234567"})
+logging.getLogger("std").warning("b", extra={"a": "x", "b": 2, "c": ["1234567"]})
+""",
         env={
             "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT": "2",
             "OTEL_ATTRIBUTE_COUNT_LIMIT": "1",
             "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "3",
         },
     )
-    (record,) = result.logs
-    assert record["attributes"] == {"b": 2, "c": 3}
-    assert record["dropped_attributes"] == 1
+    emitted, logged = result.logs
+    assert emitted["attributes"] == {"b": 2, "c": "123"}
+    assert logged["attributes"] == {"b": 2, "c": ["123"]}
+    assert emitted["dropped_attributes"] == logged["dropped_attributes"] == 1
 
 
 PROCESSOR = """

@@ -1,11 +1,11 @@
 //! One record of `logging` as one OTLP log record.
 
 use super::correlation;
-use crate::attributes::{Attributes, Bounds, Key, Value};
+use crate::attributes::{self, Attributes, Key, Value};
 use crate::capi;
 use crate::engine;
 use crate::gil::GilCell;
-use crate::logs::{Body, Fields, Logger};
+use crate::logs::{self, Body, Fields, Logger};
 use crate::scope::Scope;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -23,9 +23,6 @@ const SCOPE_LIMIT: usize = 1_000;
 
 /// The scope of loggers beyond [`SCOPE_LIMIT`].
 const OTHER_LOGGERS: &str = "logging";
-
-/// The specification's default for the attributes of a log record; the first ones go.
-const ATTRIBUTE_LIMIT: usize = 128;
 
 /// How deep lists and mappings in an attribute may nest; deeper ones are left out.
 const DEPTH_LIMIT: usize = 16;
@@ -78,9 +75,6 @@ fn names(py: Python<'_>) -> PyResult<&Names> {
         })
     })
 }
-
-/// What bounds the attributes of a record.
-const BOUNDS: Bounds = Bounds { count: Some(ATTRIBUTE_LIMIT), length: None };
 
 /// Attributes of one record, all of types that OTLP has.
 #[derive(Default)]
@@ -365,6 +359,11 @@ impl Extras<'_> {
     /// Sets an attribute, in the place of what the app has set under that name.
     fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let name = Key::of_app(key.clone(), capi::utf8(key).unwrap_or_default());
-        self.attributes.insert(key.py(), name, Value::Object(value.clone().unbind()), BOUNDS);
+        let bounds = logs::bounds();
+        let value = match bounds.length {
+            Some(_) => attributes::clean(value, bounds.length).unwrap_or_else(|_| value.clone()),
+            None => value.clone(),
+        };
+        self.attributes.insert(key.py(), name, Value::Object(value.unbind()), bounds);
     }
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from threading import Lock
+from threading import RLock
 from time import time_ns
 from typing import Dict, Iterable, List, Optional
 
@@ -49,7 +49,8 @@ class SynchronousMeasurementConsumer(MeasurementConsumer):
         sdk_config: SdkConfiguration,
         metric_readers: Iterable["opentelemetry.sdk.metrics.export.MetricReader"],  # noqa: F821
     ) -> None:
-        self._lock = Lock()
+        # A callback may make an instrument.
+        self._lock = RLock()
         self._sdk_config = sdk_config
         # Replaced as a whole under the lock, so that it may be read without.
         self._reader_storages: Dict[object, MetricReaderStorage] = {
