@@ -117,7 +117,7 @@ impl<'a, 'py> Scope<'a, 'py> {
     }
 
     /// The URL with its query, without secrets.
-    pub(super) fn whole_url(&self) -> Text<'py> {
+    pub(crate) fn whole_url(&self) -> Text<'py> {
         let mut url = self.url();
         let query = self.query();
         if !query.is_empty() {

@@ -135,7 +135,11 @@ impl<'py> Came<'_, 'py> {
     fn view(&self, mode: Mode) -> RequestView<'py> {
         match self {
             Self::ByWsgi(environ) => environ.view(mode),
-            Self::ByAsgi(scope) => scope.view(mode),
+            Self::ByAsgi(scope) => {
+                let mut view = scope.view(mode);
+                view.url = mode.is_old().then(|| scope.whole_url());
+                view
+            }
         }
     }
 
