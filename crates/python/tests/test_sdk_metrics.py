@@ -221,6 +221,31 @@ os.wait()
     assert len({item["pid"] for item in result.metric("c")}) == 2
 
 
+def test_definitions_that_a_full_ring_lost_are_told_again(run):
+    result = run(
+        """
+import glob, mmap, os
+from carafe_engine import _native
+fill = _native.logger("fill")
+while fill.emit_fields(None, None, None, None, "x" * 100_000, None): pass
+while fill.emit_fields(None, None, None, None, "x", None): pass
+counter = meter.create_counter("c")
+counter.add(1, {"lost": True})
+# As the launcher does when it has read everything: the tail is where the head is.
+(path,) = glob.glob(os.environ["CARAFE_RING_DIR"] + "/*.ring")
+with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as ring:
+    ring[128:136] = ring[64:72]
+counter.add(2, {"lost": False})
+""",
+        # Its definitions would be among what was read.
+        env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "system_metrics"},
+    )
+    assert result.dropped > 0
+    (item,) = result.metric("c")
+    assert (item["value"], item["attributes"]) == (2, {"lost": False})
+    assert item["scope"]["name"] == "app"
+
+
 def test_readers_of_the_app_get_all_measurements(run):
     result = run(
         """
