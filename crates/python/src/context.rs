@@ -132,16 +132,6 @@ pub(crate) fn current_span<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, P
     }
 }
 
-/// The current span where it is one of ours.
-#[inline]
-pub(crate) fn current_native_span<'py>(py: Python<'py>) -> Option<Bound<'py, Span>> {
-    let value = current(py)?;
-    match value.cast_into::<Span>() {
-        Ok(span) => Some(span),
-        Err(other) => span_of(&other.into_inner()).ok()??.cast_into::<Span>().ok(),
-    }
-}
-
 /// A context of the API's that holds what `value` holds.
 pub(crate) fn materialise<'py>(
     py: Python<'py>,

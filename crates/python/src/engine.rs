@@ -391,10 +391,11 @@ fn map_mark() -> Option<*mut AtomicU32> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE_BYTES, protection, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
     // SAFETY: the range is the mapping just made.
-    if page == libc::MAP_FAILED
-        || unsafe { libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK) } != 0
-    {
+    if unsafe { libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK) } != 0 {
         return None;
     }
     let mark = page.cast::<AtomicU32>();
