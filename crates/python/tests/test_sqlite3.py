@@ -265,6 +265,31 @@ def test_connections_and_cursors_are_what_they_are(run_app):
     assert names.count("select ONE") == 2 and "select 1" in names
 
 
+def test_a_class_that_cannot_be_derived_from(run_app):
+    result = run_app(
+        app("""
+class Final(sqlite3.Cursor):
+    def __init_subclass__(cls, **keywords):
+        raise TypeError("final")
+class Callable:
+    __hash__ = None
+    def __call__(self, connection):
+        return sqlite3.Cursor(connection)
+print(connection.cursor(Final).execute("select 1").fetchall())
+print(connection.cursor(Callable()).execute("select 2").fetchall())
+class Last(sqlite3.Connection):
+    def __init_subclass__(cls, **keywords):
+        raise TypeError("last")
+print(sqlite3.connect(":memory:", factory=Last).execute("select 3").fetchall())
+cursor.execute("select 4")
+""")
+    )
+    assert result.stdout == "[(1,)]\n[(2,)]\n[(3,)]\n"
+    assert [span["attributes"]["db.statement"] for span in result.spans] == ["select 4"]
+    problems = [notice["name"] for notice in result.notices if notice["kind"] == "problem"]
+    assert problems == ["a class of cursors", "sqlite3.connect"]
+
+
 def test_many_classes_of_cursors_are_left_alone_beyond_the_limit(run_app):
     result = run_app(
         app("""

@@ -60,15 +60,20 @@ class Traced:
 
     def cursor(self, factory):
         """The traced subclass of a class of cursors; other factories are given back."""
+        if not isinstance(factory, type):
+            return factory
         traced = self._classes.get(factory)
         if traced is None:
-            traced = self._make(factory)
+            try:
+                traced = self._make(factory)
+            except Exception as error:
+                # A class that does not want to be derived from.
+                _native.fault("a class of cursors", error)
+                traced = self._classes[factory] = factory
         return traced
 
     def _make(self, factory):
-        if not isinstance(factory, type) or not issubclass(factory, self._base):
-            return factory
-        if factory in self._classes.values():
+        if not issubclass(factory, self._base) or factory in self._classes.values():
             return factory
         traced = subclass(factory, (factory,), {"__slots__": ()})
         for name in self._methods:

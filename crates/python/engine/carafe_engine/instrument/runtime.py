@@ -39,6 +39,9 @@ METRICS = (
     ),
 )
 
+# The context of what belongs to no span: the one at hand is of whoever made the garbage.
+_NOWHERE = {}
+
 _reporter = None
 
 
@@ -63,7 +66,7 @@ class _Reporter:
         self._due = monotonic() + REPORT_INTERVAL
         for attributes, stats in zip(self._attributes, gc.get_stats()):
             for instrument, key in self._instruments:
-                instrument.observe(stats[key], attributes)
+                instrument.observe(stats[key], attributes, _NOWHERE)
 
 
 def instrument(_module):
