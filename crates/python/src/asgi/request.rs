@@ -18,7 +18,7 @@ use carafe_wire::record::{Number, SpanReference};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -374,6 +374,11 @@ fn described(exception: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
 
 #[pymethods]
 impl Request {
+    /// Copies and pickles of a scope hold `None` in its place: nobody reports these again.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, Bound<'py, PyTuple>) {
+        (py.None().bind(py).get_type().into_any(), PyTuple::empty(py))
+    }
+
     /// The `receive` for the app.
     #[getter]
     fn receive<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
