@@ -36,7 +36,7 @@ pub(super) const CHOICE: &[Variable] = &[
         "traces_exporter",
         Exporter,
         "an OTLP receiver on port 4317, else the backend in `carafe run`",
-        "Where traces go, between commas: `otlp`, `otlp_proto_grpc`, `otlp_proto_http`, `console`; or `none`.",
+        "Where traces go, between commas: `otlp`, `otlp_proto_grpc`, `otlp_proto_http`, `console`, or the name of an exporter that the Python app has installed; or `none`.",
     ),
     variable(
         "OTEL_METRICS_EXPORTER",
