@@ -10,7 +10,12 @@ OpenTelemetry's own tests for Python, unmodified, out of the sdists of the relea
 (`tests/compat/python/requirements.txt`), and writes this page:
 
 - *control*: the official SDK;
-- *Carafe*: the same with Carafe's engine and SDK in front, built-in instrumentation included.
+- *Carafe*: the same with Carafe's engine and SDK in front. Its built-in instrumentation is off
+  (`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=*`): the tests activate the official packages.
+
+The tests make their own providers, with processors and readers in the process; spans of those are
+Carafe's in Python. `crates/python/tests/test_sdk_trace.py` compares the native spans of the global
+provider with them.
 
 A test counts for the rate where the control passes it. *Black box* counts only those tests of
 the SDK's suite that use none of the official implementation's private names
