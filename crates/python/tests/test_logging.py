@@ -139,6 +139,28 @@ def test_extras_are_bounded(run_app):
     assert "k0" not in record["attributes"] and record["attributes"]["k199"] == 199
 
 
+def test_limits_of_attributes(run_app):
+    code = app("""
+try:
+    raise ValueError("a long message")
+except ValueError:
+    log.exception("a long body", extra={"text": "123456789", "list": ["123456789"], "n": 1})
+""")
+    record = only(run_app(code, env={"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "4"}))
+    assert record["body"] == "a long body"
+    assert record["attributes"] == {
+        "text": "1234",
+        "list": ["1234"],
+        "n": 1,
+        "exception.type": "ValueError",
+        "exception.message": "a lo",
+        "exception.stacktrace": "Trac",
+    }
+    record = only(run_app(code, env={"OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT": "2"}))
+    assert record["attributes"].keys() == {"exception.message", "exception.stacktrace"}
+    assert record["dropped_attributes"] == 4
+
+
 def test_event_names(run_app):
     result = run_app(
         app("""

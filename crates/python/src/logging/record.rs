@@ -12,7 +12,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyMapping, PySequence, PyString, PyTuple,
+    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyMapping, PySequence, PySlice, PyString,
+    PyTuple,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -258,11 +259,14 @@ fn clean_key(key: Bound<'_, PyAny>) -> PyResult<Option<Bound<'_, PyAny>>> {
 }
 
 /// A value of types that OTLP has; other objects become their text, or `None` where they have none
-/// of their own.
+/// of their own. Says nothing in the app's log, unlike what cleans attributes of spans: it would at
+/// every record of Django's that has a request in its extras.
 fn clean(value: Bound<'_, PyAny>, depth: usize) -> PyResult<Bound<'_, PyAny>> {
     let py = value.py();
+    if value.is_instance_of::<PyString>() {
+        return truncate(value);
+    }
     let is_plain = value.is_none()
-        || value.is_instance_of::<PyString>()
         || value.is_instance_of::<PyInt>()
         || value.is_instance_of::<PyFloat>()
         || value.is_instance_of::<PyBool>()
@@ -271,10 +275,10 @@ fn clean(value: Bound<'_, PyAny>, depth: usize) -> PyResult<Bound<'_, PyAny>> {
         return Ok(value);
     }
     if depth >= DEPTH_LIMIT {
-        return Ok(py.None().into_bound(py));
+        return Ok(none(py));
     }
     if let Ok(sequence) = value.cast::<PySequence>() {
-        let mut elements = Vec::with_capacity(sequence.len()?);
+        let mut elements = Vec::new();
         for element in sequence.try_iter()? {
             elements.push(clean(element?, depth + 1)?);
         }
@@ -292,8 +296,21 @@ fn clean(value: Bound<'_, PyAny>, depth: usize) -> PyResult<Bound<'_, PyAny>> {
     }
     let text = if has_text(&value)? { value.str().map(Bound::into_any) } else { Ok(none(py)) };
     match text {
+        Ok(text) if text.is_none() => Ok(text),
+        Ok(text) => truncate(text),
         Err(error) if error.is_instance_of::<PyException>(py) => Ok(none(py)),
-        text => text,
+        Err(error) => Err(error),
+    }
+}
+
+/// A text within the limit.
+fn truncate(text: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    match logs::bounds().length {
+        Some(limit) if text.len()? > limit => {
+            let end = isize::try_from(limit).unwrap_or(isize::MAX);
+            text.get_item(PySlice::new(text.py(), 0, end, 1))
+        }
+        _ => Ok(text),
     }
 }
 
@@ -341,7 +358,7 @@ fn add_exception<'py>(exception: &Bound<'py, PyAny>, extras: &mut Extras<'py>) -
         if arguments.is_truthy()? {
             let message = arguments.get_item(0)?.str();
             if let Ok(message) = message {
-                extras.set(intern!(py, "exception.message"), message.as_any());
+                extras.set(intern!(py, "exception.message"), &truncate(message.into_any())?);
             }
         }
     }
@@ -350,7 +367,7 @@ fn add_exception<'py>(exception: &Bound<'py, PyAny>, extras: &mut Extras<'py>) -
             .import(intern!(py, "traceback"))?
             .call_method1(intern!(py, "format_exception"), (class, value, traceback))?;
         let text = PyString::new(py, "").call_method1(intern!(py, "join"), (lines,))?;
-        extras.set(intern!(py, "exception.stacktrace"), &text);
+        extras.set(intern!(py, "exception.stacktrace"), &truncate(text)?);
     }
     Ok(())
 }
@@ -359,11 +376,7 @@ impl Extras<'_> {
     /// Sets an attribute, in the place of what the app has set under that name.
     fn set(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let name = Key::of_app(key.clone(), capi::utf8(key).unwrap_or_default());
-        let bounds = logs::bounds();
-        let value = match bounds.length {
-            Some(_) => attributes::clean(value, bounds.length).unwrap_or_else(|_| value.clone()),
-            None => value.clone(),
-        };
-        self.attributes.insert(key.py(), name, Value::Object(value.unbind()), bounds);
+        let value = Value::Object(value.clone().unbind());
+        self.attributes.insert(key.py(), name, value, logs::bounds());
     }
 }
