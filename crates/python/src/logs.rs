@@ -121,15 +121,15 @@ impl<'py> Given<'py> {
         };
         let get = |name| record.getattr(name).ok();
         let mut fields = Self {
-            time_ns: nanoseconds(Some(&time))?.unwrap_or(0),
-            observed_ns: nanoseconds(get(intern!(py, "observed_timestamp")).as_ref())?
+            time_ns: nanoseconds(Some(&time)).unwrap_or(0),
+            observed_ns: nanoseconds(get(intern!(py, "observed_timestamp")).as_ref())
                 .unwrap_or_else(engine::unix_ns),
-            severity: severity(get(intern!(py, "severity_number")).as_ref())?,
+            severity: severity(get(intern!(py, "severity_number")).as_ref()),
             severity_text: text(get(intern!(py, "severity_text")))?,
             event_name: text(get(intern!(py, "event_name")))?,
             ..Self::default()
         };
-        fields.span = ids(record)?;
+        fields.span = ids(record);
         fields.set_body(get(intern!(py, "body")).as_ref())?;
         fields.set_attributes(
             get(intern!(py, "attributes")).as_ref(),
@@ -186,18 +186,22 @@ fn utf8_of<'a>(text: &'a Option<Bound<'_, PyAny>>) -> &'a str {
     text.as_ref().and_then(capi::utf8).unwrap_or_default()
 }
 
-fn nanoseconds(time: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
-    time.filter(|time| !time.is_none()).map(|time| time.extract()).transpose()
+/// A time that the app gave; `None` for what is none.
+fn nanoseconds(time: Option<&Bound<'_, PyAny>>) -> Option<u64> {
+    let time = time?;
+    time.extract().ok().or_else(|| Some(time.extract::<f64>().ok()? as u64))
 }
 
-/// Of a `SeverityNumber`, its number, or `None`.
-fn severity(number: Option<&Bound<'_, PyAny>>) -> PyResult<u8> {
-    match number {
-        None => Ok(0),
-        Some(number) if number.is_none() => Ok(0),
-        Some(number) if number.is_instance_of::<PyInt>() => number.extract(),
-        Some(number) => number.getattr(intern!(number.py(), "_value_"))?.extract(),
-    }
+/// The number of a `SeverityNumber`; 0 where there is none that OTLP has.
+fn severity(number: Option<&Bound<'_, PyAny>>) -> u8 {
+    const HIGHEST: u8 = 24;
+    let Some(number) = number else { return 0 };
+    let number = if number.is_instance_of::<PyInt>() {
+        number.extract()
+    } else {
+        number.getattr(intern!(number.py(), "_value_")).and_then(|value| value.extract())
+    };
+    number.ok().filter(|number| *number <= HIGHEST).unwrap_or(0)
 }
 
 fn text(object: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, PyAny>>> {
@@ -210,32 +214,28 @@ fn text(object: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, PyAny>>> 
 }
 
 /// The span that a record names; `None` where its ids are none.
-fn ids(record: &Bound<'_, PyAny>) -> PyResult<Option<Parent>> {
+fn ids(record: &Bound<'_, PyAny>) -> Option<Parent> {
     let py = record.py();
-    let trace_id = record.getattr(intern!(py, "trace_id"))?;
-    if !trace_id.is_truthy()? {
-        return Ok(None);
-    }
-    let trace_id: u128 = trace_id.extract()?;
-    let span_id: Option<u64> = record.getattr(intern!(py, "span_id"))?.extract()?;
-    let flags: Option<u8> = record.getattr(intern!(py, "trace_flags"))?.extract()?;
-    Ok(Some(Parent {
+    let get = |name| record.getattr(name).ok();
+    let trace_id: u128 = get(intern!(py, "trace_id"))?.extract().ok().filter(|id| *id != 0)?;
+    let span_id: u64 = get(intern!(py, "span_id"))?.extract().unwrap_or(0);
+    let flags = get(intern!(py, "trace_flags")).and_then(|flags| flags.extract().ok());
+    Some(Parent {
         trace_id: trace_id.to_be_bytes(),
-        span_id: span_id.unwrap_or(0).to_be_bytes(),
+        span_id: span_id.to_be_bytes(),
         flags: flags.unwrap_or(0),
         is_remote: false,
         trace_state: TraceState::Empty,
-    }))
+    })
 }
 
 /// The span of a context, of itself, or the current one.
-fn span_in(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Parent>> {
+fn span_in(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> Option<Parent> {
     match context.filter(|context| !context.is_none()) {
-        Some(context) => match parent_in(context)? {
-            None => Ok(parent_of_span(context).unwrap_or(None)),
-            parent => Ok(parent),
-        },
-        None => Ok(current(py).map(|context| parent_in(&context)).transpose()?.flatten()),
+        Some(context) => {
+            parent_in(context).ok().flatten().or_else(|| parent_of_span(context).ok().flatten())
+        }
+        None => parent_in(&current(py)?).ok().flatten(),
     }
 }
 
@@ -357,13 +357,13 @@ impl Logger {
             Some(record) => Given::of_record(&record)?,
             None => {
                 let mut given = Given {
-                    time_ns: nanoseconds(timestamp.as_ref())?.unwrap_or(0),
-                    observed_ns: nanoseconds(observed_timestamp.as_ref())?
+                    time_ns: nanoseconds(timestamp.as_ref()).unwrap_or(0),
+                    observed_ns: nanoseconds(observed_timestamp.as_ref())
                         .unwrap_or_else(engine::unix_ns),
-                    severity: severity(severity_number.as_ref())?,
+                    severity: severity(severity_number.as_ref()),
                     severity_text: text(severity_text)?,
                     event_name: text(event_name)?,
-                    span: span_in(py, context.as_ref())?,
+                    span: span_in(py, context.as_ref()),
                     ..Given::default()
                 };
                 given.set_body(body.as_ref())?;
@@ -411,7 +411,7 @@ impl Logger {
             severity: severity_number.unwrap_or(0),
             severity_text: text(severity_text)?,
             event_name: text(event_name)?,
-            span: span_in(py, span)?,
+            span: span_in(py, span),
             ..Given::default()
         };
         given.set_body(body)?;

@@ -83,6 +83,22 @@ logger.emit(LogRecord(body="with too", context=context))
     )
 
 
+def test_fields_of_wrong_types_do_not_reach_the_app(run):
+    result = run(
+        """
+logger.emit(body="times", timestamp=1.5e18, observed_timestamp="now", severity_number=999)
+record = LogRecord(body="ids", severity_text=5)
+record.trace_id, record.span_id, record.trace_flags = -1, "x", None
+logger.emit(record)
+logger.emit(body=object(), attributes={1: 2, "": 3, "s": {4}}, context=7)
+"""
+    )
+    times, ids, other = (record for record in result.logs if record["scope"]["name"] == "app")
+    assert (times["time_ns"], times["severity_number"]) == (1_500_000_000_000_000_000, 0)
+    assert (ids["trace_id"], ids["severity_text"]) == (None, "5")
+    assert other["attributes"]["1"] == 2 and "" not in other["attributes"]
+
+
 def test_an_exception_becomes_attributes(run):
     result = run(
         """
