@@ -3,8 +3,26 @@
 import pytest
 
 TASKS = """
-import os
+import json, os, time, uuid
 from celery import Celery
+from celery.backends.filesystem import FilesystemBackend
+from kombu.transport import filesystem
+
+# Readers may find files of these two half written.
+class Channel(filesystem.Channel):
+    def _put(self, queue, payload, **kwargs):
+        name = f"{time.monotonic_ns():020}_{uuid.uuid4()}.{queue}.msg"
+        put(os.path.join(self.data_folder_out, name), json.dumps(payload).encode())
+
+filesystem.Transport.Channel = Channel
+FilesystemBackend.set = lambda self, key, value: put(
+    os.fsdecode(self._filename(key)), value if isinstance(value, bytes) else value.encode()
+)
+
+def put(path, content):
+    with open(path + ".new", "wb") as file:
+        file.write(content)
+    os.rename(path + ".new", path)
 
 DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 app = Celery("tasks", broker="filesystem://", backend="file://" + DIRECTORY + "/results")
@@ -37,7 +55,8 @@ def expected():
 
 @app.task(bind=True, max_retries=1)
 def again(self):
-    raise self.retry(exc=KeyError("k"), countdown=0)
+    # Long enough for the state of this run to be stored before that of the next.
+    raise self.retry(exc=KeyError("k"), countdown=0.5)
 
 @app.task
 def publish():
@@ -183,7 +202,7 @@ def test_workers(run_app, directory, pool):
         (span for span in runs if span["name"] == "run/tasks.again"),
         key=lambda span: span["start_ns"],
     )
-    assert first["attributes"]["celery.retry.reason"] == "Retry in 0s: KeyError('k')"
+    assert first["attributes"]["celery.retry.reason"] == "Retry in 0.5s: KeyError('k')"
     assert second["attributes"]["celery.retries"] == 1
     limited = result.span("run/tasks.limited")
     assert limited["attributes"]["celery.timelimit"] == ["30", ""]
