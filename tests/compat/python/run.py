@@ -29,10 +29,15 @@ RESULTS = HERE / "results.json"
 REASONS = HERE / "reasons.toml"
 DOCUMENT = REPOSITORY / "docs/compatibility-python.md"
 
+#: The message of a test that passed only when it was run again.
+AGAIN = "passed when it was run again, alone"
 #: One test; the slowest of the official ones takes some seconds.
 TEST_TIMEOUT_S = 60
 #: One suite; the slowest takes half a minute on a quiet machine.
 SUITE_TIMEOUT_S = 900
+#: Failed tests that are run again alone: some of the official ones depend on time. Where more
+#: fail it is no accident.
+AGAIN_LIMIT = 10
 #: How often a suite is taken up again after a test that ended the interpreter.
 CRASH_LIMIT = 20
 
@@ -86,7 +91,7 @@ def run_suite(python, suite, directory, engine):
     """Runs one suite to its end: test to (outcome, message)."""
     outcomes, done = {}, set()
     for _ in range(CRASH_LIMIT):
-        status, lines = run_pytest(python, suite, directory, engine, done)
+        status, lines = run_pytest(python, suites.paths(suite), directory, engine, done)
         running = None
         for line in lines:
             event, test = line["event"], line.get("test")
@@ -100,10 +105,22 @@ def run_suite(python, suite, directory, engine):
             elif outcomes.get(test, ("",))[0] != "failed":
                 outcomes[test] = (line["outcome"], line["message"])
         if running is None:
-            return outcomes
+            return run_again(python, directory, engine, outcomes)
         outcomes[running] = ("failed", f"the interpreter ended with {status}")
         done.add(running)
     raise SystemExit(f"compat: {suite}: more than {CRASH_LIMIT} tests ended the interpreter")
+
+
+def run_again(python, directory, engine, outcomes):
+    """Runs failed tests once more, alone. What passes then says so in its message."""
+    failed = [test for test, (outcome, _) in outcomes.items() if outcome == "failed"]
+    if 0 < len(failed) <= AGAIN_LIMIT and all("::" in test for test in failed):
+        _, lines = run_pytest(python, failed, directory, engine, ())
+        still = {line["test"] for line in lines if line.get("outcome") == "failed"}
+        finished = {line["test"] for line in lines if line["event"] == "finish"}
+        for test in finished - still:
+            outcomes[test] = ("passed", AGAIN)
+    return outcomes
 
 
 def check_sdk(line, engine):
@@ -114,7 +131,7 @@ def check_sdk(line, engine):
         raise SystemExit(f"compat: the control did not get the official SDK but {line['file']}")
 
 
-def run_pytest(python, suite, directory, engine, done):
+def run_pytest(python, selection, directory, engine, done):
     with tempfile.TemporaryDirectory(prefix="carafe-compat-") as scratch:
         scratch = pathlib.Path(scratch)
         (scratch / "doorbell").write_bytes(bytes(4096))
@@ -128,6 +145,8 @@ def run_pytest(python, suite, directory, engine, done):
         environment |= {
             "COMPAT_OUTCOMES": str(outcomes),
             "COMPAT_DONE": "\n".join(sorted(done)),
+            # Some tests start `python`.
+            "PATH": f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(HERE / "plugin"),
         }
@@ -138,7 +157,7 @@ def run_pytest(python, suite, directory, engine, done):
             environment["PYTHONPATH"] = f"{engine}{os.pathsep}{HERE / 'plugin'}"
         command = [python, "-m", "pytest", "-q", "-p", "outcomes", "-p", "no:cacheprovider"]
         command += ["--continue-on-collection-errors", "--timeout", str(TEST_TIMEOUT_S)]
-        command += suites.paths(suite)
+        command += selection
         log = scratch / "log"
         with open(log, "wb") as output:
             try:
@@ -156,12 +175,12 @@ def run_pytest(python, suite, directory, engine, done):
                 status = "a timeout"
         if os.environ.get("COMPAT_LOGS"):
             side = "control" if engine is None else "carafe"
-            pathlib.Path(os.environ["COMPAT_LOGS"], f"{suite}-{side}.log").write_bytes(
-                log.read_bytes()
-            )
+            name = f"{pathlib.Path(directory).name}-{side}.log"
+            with open(pathlib.Path(os.environ["COMPAT_LOGS"], name), "ab") as kept:
+                kept.write(log.read_bytes())
         lines = [json.loads(line) for line in outcomes.read_text("utf-8").splitlines()]
         if not any(line["event"] == "sdk" for line in lines):
-            raise SystemExit(f"compat: {suite}: pytest did not start\n{log.read_text()[-3000:]}")
+            raise SystemExit(f"compat: {directory}: pytest did not start\n{log.read_text()[-3000:]}")
         return status, lines
 
 
@@ -180,8 +199,10 @@ def summary(suite, control, carafe, white_boxes):
     result["control_failures"] = {
         test: message for test, (outcome, message) in control.items() if outcome == "failed"
     }
+    result["control_again"] = [test for test, (_, note) in control.items() if note == AGAIN]
     if carafe is None:
         return result
+    result["carafe_again"] = [test for test, (_, note) in carafe.items() if note == AGAIN]
     sound = [test for test, (outcome, _) in control.items() if outcome == "passed"]
     failures = {
         test: carafe.get(test, ("failed", "did not run"))[1]
@@ -240,12 +261,13 @@ def main():
     engine = None
     if not options.control:
         engine = (options.engine or engine_directory()).resolve()
-    plugin = hashlib.sha256((HERE / "plugin/outcomes.py").read_bytes()).hexdigest()[:8]
+    way = (HERE / "plugin/outcomes.py").read_bytes() + (HERE / "run.py").read_bytes()
+    way = hashlib.sha256(way).hexdigest()[:8]
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     faults = []
     for suite in options.suite or suites.ALL:
         directory = fetch(cache, python, *suites.distribution(suite))
-        kept = cache / f"control-{suite}-{plugin}.json"
+        kept = cache / f"control-{suite}-{way}.json"
         if options.quick and kept.exists():
             control = {test: tuple(value) for test, value in json.loads(kept.read_text()).items()}
         else:
