@@ -1,7 +1,7 @@
 //! The Python engine in one process: the API in the app's own code, isolated interpreters.
 
 use anyhow::{Context, Result, ensure};
-use carafe_e2e::process::{Proc, Stream, command};
+use carafe_e2e::process::{Proc, Stream, command, finish};
 use carafe_e2e::wait::{DEADLINE, until};
 use carafe_e2e::{binary, http, python};
 
@@ -80,4 +80,29 @@ fn an_app_without_the_engine_is_served_by_the_universal_one() -> Result<()> {
         Ok(text.contains("\"name\": \"GET /items/{id}\"").then_some(()))
     })
     .with_context(|| proc.transcript())
+}
+
+/// What the start report says of a Python that must not look at its environment.
+fn isolated(flag: &str) -> Result<()> {
+    let mut run = command(binary::carafe()?);
+    run.args(["run", "--traces_exporter", "console", "--metrics_exporter", "none", "--"])
+        .arg(python::bin()?.join("python"))
+        .args([flag, "-c", "print('served')"]);
+    let (status, stdout, stderr) = finish(run)?;
+    ensure!(status.success() && stdout == "served\n", "{status}: {stdout}");
+    ensure!(
+        stderr.lines().any(|line| line.starts_with("carafe: ") && line.contains(flag)),
+        "nothing about {flag} in {stderr}"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_isolated_interpreter_is_named() -> Result<()> {
+    isolated("-I")
+}
+
+#[test]
+fn an_interpreter_that_ignores_its_environment_is_named() -> Result<()> {
+    isolated("-E")
 }
