@@ -176,13 +176,21 @@ impl Registry {
     /// The metrics of all processes, and a last time those of ended ones; `None` where nothing was
     /// measured.
     pub fn collect(&self, now: UnixNanos) -> Option<ExportMetricsServiceRequest> {
+        // Not under the lock: reading files of the kernel takes a while, and whoever reads rings
+        // asks for instances meanwhile.
+        let instances = self.instances.lock().clone();
         let mut resource_metrics = Vec::new();
-        self.instances.lock().retain(|instance| {
+        let mut over = Vec::new();
+        for instance in instances {
             // Asked before collecting: what is measured after that keeps the instance.
             let has_ended = instance.has_ended.load(Ordering::Relaxed);
             resource_metrics.extend(instance.collect(now));
-            !has_ended
-        });
+            if has_ended {
+                over.push(instance);
+            }
+        }
+        let is_over = |instance: &Arc<Instance>| over.iter().any(|o| Arc::ptr_eq(o, instance));
+        self.instances.lock().retain(|instance| !is_over(instance));
         (!resource_metrics.is_empty()).then_some(ExportMetricsServiceRequest { resource_metrics })
     }
 }
