@@ -38,7 +38,7 @@ pub(super) fn lines(
         "the Python engine stays out of Python programs (CARAFE_PYTHON)".to_owned()
     });
     lines.extend(Signal::ALL.map(|signal| destination(signal, plan, settings)));
-    lines.push(format!("traces are kept as {} says", sampler(&settings.sampler)));
+    lines.push(format!("traces are kept by {}", sampler(&settings.sampler)));
     lines.push(format!("context comes and goes by {}", propagators(&settings.propagators)));
     lines.push(format!("attributes of HTTP have {}", names(settings.http_semconv)));
     lines.push(metrics(plan, settings));
@@ -73,8 +73,11 @@ fn destination(signal: Signal, plan: &Plan, settings: &Settings) -> String {
     } else {
         "nothing is named, and an OTLP receiver answers on localhost:4317".to_owned()
     };
-    let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
-    format!("{signal} go to {places}: {why}")
+    let places = match places.as_slice() {
+        [] => "nowhere".to_owned(),
+        places => format!("to {}", places.join(", ")),
+    };
+    format!("{signal} go {places}: {why}")
 }
 
 fn sampler(sampler: &Sampler) -> String {
