@@ -126,8 +126,9 @@ pub(crate) fn parent_of_span(span: &Bound<'_, PyAny>) -> PyResult<Option<Parent>
         return Ok(Some(remote.get().0.clone()));
     }
     let py = span.py();
-    let context = span.call_method0(intern!(py, "get_span_context"))?;
-    parent_of_context(&context)
+    // What the app has put into a context need not be a span.
+    let Ok(context) = span.getattr(intern!(py, "get_span_context")) else { return Ok(None) };
+    parent_of_context(&context.call0()?)
 }
 
 /// The API's `SpanContext` as a parent; `None` where it is not valid.

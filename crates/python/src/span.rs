@@ -34,7 +34,7 @@ pub(crate) struct SpanStart {
 }
 
 /// A span: the API's methods, and the SDK's for reading.
-#[pyclass(frozen, weakref, module = "opentelemetry.sdk.trace", name = "_Span")]
+#[pyclass(frozen, weakref, dict, module = "opentelemetry.sdk.trace", name = "_Span")]
 pub(crate) struct Span {
     pub(crate) start: SpanStart,
     pub(crate) parent: Option<Parent>,
@@ -708,7 +708,25 @@ unsafe extern "C" fn set_attribute_fast(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Span>()?;
-    let replaced = fast::replace(&py.get_type::<Span>(), c"set_attribute", set_attribute_fast)?;
+    let class = py.get_type::<Span>();
+    // The official SDK's private names of what can be read: processors of apps use them. Not by
+    // `__getattr__`, with which no method is found fast.
+    for (private, public) in [
+        ("_name", "name"),
+        ("_context", "context"),
+        ("_kind", "kind"),
+        ("_parent", "parent"),
+        ("_start_time", "start_time"),
+        ("_end_time", "end_time"),
+        ("_status", "status"),
+        ("_attributes", "attributes"),
+        ("_events", "events"),
+        ("_links", "links"),
+        ("_resource", "resource"),
+    ] {
+        class.setattr(private, class.getattr(public)?)?;
+    }
+    let replaced = fast::replace(&class, c"set_attribute", set_attribute_fast)?;
     // Set before any call: this is the module's initialisation, which is done once.
     let _ = SET_ATTRIBUTE.set(py, replaced);
     Ok(())

@@ -318,6 +318,12 @@ impl Tracer {
         }
     }
 
+    /// The resource of its spans.
+    #[getter]
+    fn resource<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.provider.get().resource(py)
+    }
+
     /// The SDK's object for the scope.
     #[getter]
     fn instrumentation_scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -129,6 +129,24 @@ assert Mark.seen == [
     assert result.span("inner")["attributes"] == {"marked": True, "late": 1}
 
 
+def test_what_apps_do_beside_the_api_works(run):
+    result = run(
+        """
+from opentelemetry import context
+assert trace.get_tracer(7, 1.0).instrumentation_scope.version == "1.0"
+assert tracer.resource.attributes["telemetry.sdk.language"] == "python"
+odd = trace.set_span_in_context("no span")
+span = tracer.start_span("s", odd)
+assert span.parent is None
+span.mine = "kept"
+assert span.mine == "kept" and span._start_time == span.start_time and span._name == "s"
+assert not hasattr(span, "_absent")
+span.end()
+"""
+    )
+    assert result.span("s")["parent_id"] is None
+
+
 def test_a_processor_that_raises_is_the_apps_to_see(run):
     result = run(
         """

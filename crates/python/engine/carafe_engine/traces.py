@@ -48,10 +48,13 @@ class TracerProvider(trace.TracerProvider):
         if not name:
             _logger().error("get_tracer called with missing module name.")
             name = ""
-        key = (name, instrumenting_library_version, schema_url, str(attributes) if attributes else None)
+        # Text, whatever the app gives: the official SDK takes anything here.
+        name, version = str(name), str(instrumenting_library_version or "")
+        schema_url = str(schema_url or "")
+        key = (name, version, schema_url, str(attributes) if attributes else None)
         tracer = self._tracers.get(key)
         if tracer is None:
-            tracer = self._make_tracer(name, instrumenting_library_version, schema_url, attributes)
+            tracer = self._make_tracer(name, version, schema_url, attributes)
             tracer = self._tracers.setdefault(key, tracer)
         return tracer
 
@@ -59,13 +62,13 @@ class TracerProvider(trace.TracerProvider):
         if self._configurator is not None:
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-            scope = InstrumentationScope(name, version or "", schema_url, attributes)
+            scope = InstrumentationScope(name, version, schema_url, attributes)
             try:
                 if not self._configurator(scope).is_enabled:
                     return trace.NoOpTracer()
             except Exception:  # the application's function; its spans matter more
                 _logger().exception("Failed to create a Tracer Config for %s, using the default", scope)
-        return self._native.tracer(name, version or "", schema_url, attributes)
+        return self._native.tracer(name, version, schema_url, attributes)
 
     @property
     def _active_span_processor(self):
