@@ -409,19 +409,39 @@ print("objects", len(gc.get_objects()) - objects, "KiB", private_kib() - before)
     assert int(kib) < 1_024, result.stdout
 
 
-def test_flask_run_with_debugger(serve):
-    """`flask run --debug`: the debugger is around the app, the reloader around the server."""
-    code = (
-        "import flask, os\n"
-        "app = flask.Flask('x')\n"
-        "app.add_url_rule('/hello/<name>', view_func=lambda name: 'hi')\n"
-        "app.run(port=int(os.environ['PORT']), debug=True)\n"
+@pytest.mark.parametrize("by", ["command", "app", "middleware"])
+def test_one_span_for_what_is_around_flask(serve, tmp_path, by):
+    """A debugger and a proxy's headers are around the app, the reloader is around the server."""
+    (tmp_path / "served.py").write_text(
+        """
+import os
+
+import flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.serving import run_simple
+
+app = flask.Flask("x")
+app.add_url_rule("/hello/<name>", view_func=lambda name: "hi")
+port = int(os.environ["PORT"])
+if os.environ["BY"] == "app":
+    app.run(port=port, debug=True)
+elif os.environ["BY"] == "middleware":
+    run_simple("127.0.0.1", port, ProxyFix(app.wsgi_app), use_debugger=True)
+"""
     )
-    with serve(code) as server:
+    served = str(tmp_path / "served.py")
+    command = [sys.executable, served]
+    if by == "command":
+        command = [sys.executable, "-m", "flask", "--app", served, "run", "--debug", "-p", "{port}"]
+    with serve(command, env={"BY": by}) as server:
         assert server.request("/hello/ada")[0] == 200
-        telemetry = server.wait_for(lambda telemetry: telemetry.spans, "the span")
-        assert telemetry.span_names() == ["GET /hello/<name>"]
-        assert telemetry.spans[0]["scope"]["name"] == FLASK
+        assert server.request("/hello/ada")[0] == 200
+        telemetry = server.wait_for(
+            lambda telemetry: sum(span["kind"] == "SERVER" for span in telemetry.spans) == 2,
+            "the spans of servers",
+        )
+        assert telemetry.span_names() == ["GET /hello/<name>"] * 2
+        assert {span["scope"]["name"] for span in telemetry.spans} == {FLASK}
 
 
 @pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])

@@ -22,6 +22,10 @@ _GUNICORN_WORKERS = (
     ("gunicorn.workers.base_async", "AsyncWorker"),
 )
 
+# Attributes in which middleware keeps the app that it is around, and how much of it is looked into.
+_INNER = ("app", "wsgi_app", "application")
+_MIDDLEWARE_LIMIT = 16
+
 _patches = Patches()
 
 
@@ -67,10 +71,25 @@ hooks.when_imported(
 
 def told(app):
     """`app`, wrapped where nothing else tells its requests."""
-    if app is None or isinstance(app, Application) or _is_one_of(app, _FRAMEWORKS):
+    if app is None or isinstance(app, Application) or _leads_to_framework(app):
         return app
     _native.yield_universal(1)
     return Application(app)
+
+
+def _leads_to_framework(app):
+    """Whether `app` is a framework's, or middleware around one (a debugger, a proxy's headers):
+    the framework's shim tells its requests, with their routes."""
+    for _ in range(_MIDDLEWARE_LIMIT):
+        # An app's method, such as Flask's `wsgi_app`, stands for the app.
+        app = getattr(app, "__self__", app)
+        if _is_one_of(app, _FRAMEWORKS):
+            return True
+        inner = (vars(app).get(name) for name in _INNER) if hasattr(app, "__dict__") else ()
+        app = next((found for found in inner if callable(found)), None)
+        if app is None:
+            return False
+    return False
 
 
 def _is_one_of(thing, classes):
