@@ -1,7 +1,7 @@
 //! One record of `logging` as one OTLP log record.
 
 use super::correlation;
-use crate::attributes::{self, Attributes, Key, Value};
+use crate::attributes::{Attributes, Key, Value};
 use crate::capi;
 use crate::engine;
 use crate::gil::GilCell;
