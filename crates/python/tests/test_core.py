@@ -1,5 +1,7 @@
 """The native half alone: no framework and no OpenTelemetry package in the app."""
 
+import os
+
 import pytest
 
 import ring
@@ -190,6 +192,22 @@ counter.add(4, {"k": "v"})
     assert sorted(values) == sorted(
         [(parent, 1, {"k": "v"}), (parent, 4, {"k": "v"}), (child, 2, {"k": "v"})]
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_worker_that_gives_up_root_keeps_its_ring(run):
+    result = run(
+        """
+import os
+if os.fork() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+    with tracer.start_as_current_span("worker"): pass
+    os._exit(0)
+os.wait()
+"""
+    )
+    assert result.span_names() == ["worker"]
 
 
 def test_the_resource_names_the_engine(run):

@@ -5,6 +5,7 @@ libraries that it knows to be imported. Nothing here may fail the app: what goes
 and named in the start report.
 """
 
+import os
 import sys
 
 # Import names of the app that must not be imported here before the app does: importing this
@@ -23,11 +24,18 @@ def begin():
         return
     from carafe_engine import contrib, hooks, libraries, sdk
 
-    version = "%d.%d.%d" % sys.version_info[:3]
-    _native.notice(0, "python", version, "")
+    _present(_native)
+    if os.geteuid() == 0:
+        # A worker that gives up root can make no ring in root's directory any more.
+        os.register_at_fork(after_in_child=lambda: _present(_native))
     libraries.watch(hooks)
     sdk.watch(hooks)
     contrib.watch()
     hooks.install()
     sdk.load()
     contrib.load()
+
+
+def _present(native):
+    """Names this process to the launcher, by which its ring is made."""
+    native.notice(0, "python", "%d.%d.%d" % sys.version_info[:3], "")
