@@ -3,10 +3,11 @@
 
 use crate::capi;
 use crate::otlp::{DEPTH_LIMIT, Writer};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyMapping, PySequence, PyString, PyTuple,
+    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
 };
 
 /// A key: ours, or a `str` of the app's.
@@ -190,7 +191,14 @@ impl Attributes {
             }
         }
         // A copy: cleaning runs Python code, which may change the mapping.
-        let items = mapping.cast::<PyMapping>()?.items()?;
+        let items = match mapping.cast::<PyMapping>() {
+            Ok(mapping) => mapping.items()?,
+            // What has `items` is as good.
+            Err(_) => {
+                let items = mapping.call_method0(intern!(mapping.py(), "items"))?;
+                PyList::new(items.py(), items.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
+            }
+        };
         for item in items.iter().skip(done) {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             match clean_key(&key)? {
@@ -402,7 +410,12 @@ fn as_text<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>
     let (class, base) = (object.get_type(), py.get_type::<PyAny>());
     for name in [intern!(py, "__str__"), intern!(py, "__repr__")] {
         if !class.getattr(name)?.is(&base.getattr(name)?) {
-            return Ok(Some(object.str()?.into_any()));
+            return match object.str() {
+                Ok(text) => Ok(Some(text.into_any())),
+                // Its class does not say it after all.
+                Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+                Err(error) => Err(error),
+            };
         }
     }
     Ok(None)

@@ -7,6 +7,7 @@
 use crate::capi::ContextVar;
 use crate::current::{Parent, api, span_context, span_key, span_of};
 use crate::span::Span;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,6 +27,15 @@ pub(crate) struct Frame {
     pub(crate) rest: Option<Py<PyAny>>,
     /// Inside a call of an HTTP client: other clients in it begin no call of their own.
     pub(crate) is_in_client_call: bool,
+}
+
+#[pymethods]
+impl Frame {
+    /// What the app keeps in contexts may lead back to the context that this is in.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.span)?;
+        visit.call(&self.rest)
+    }
 }
 
 /// A span of another process, as a request's headers name it.

@@ -10,8 +10,10 @@ use carafe_wire::record::{Hello, Notice, NoticeKind, Record};
 use carafe_wire::ring::{FRAME_LIMIT_BYTES, Producer};
 use carafe_wire::shm::{MappedDoorbell, MappedRing};
 use carafe_wire::{DOORBELL_FILE, RING_CAPACITY_BYTES, RING_DIR_VARIABLE, RING_SUFFIX};
+use pyo3::exceptions::PyException;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
@@ -451,8 +453,37 @@ pub(crate) fn fault(py: Python<'_>, place: &str, error: Option<&Bound<'_, PyAny>
     }
 }
 
+/// Raises in the main thread, as soon as Python code runs there again, what is no fault of ours: an
+/// interrupt that a signal's handler raised while the app's code ran inside ours. Handlers run in
+/// the main thread only; what came in another is counted.
+#[cold]
+fn raise_soon(py: Python<'_>, interrupt: PyErr) {
+    extern "C" fn raise(interrupt: *mut c_void) -> c_int {
+        // SAFETY: the interpreter makes pending calls with its lock held, each once, with the
+        // pointer that was given along.
+        let (py, interrupt) =
+            unsafe { (Python::assume_attached(), Box::from_raw(interrupt.cast::<PyErr>())) };
+        interrupt.restore(py);
+        -1
+    }
+    // SAFETY: both take nothing and cannot fail.
+    let is_main_thread = unsafe { libc::getpid() == libc::gettid() };
+    if is_main_thread {
+        let interrupt = Box::into_raw(Box::new(interrupt));
+        // SAFETY: the function has the type that is asked for, and takes what the pointer owns.
+        if unsafe { ffi::Py_AddPendingCall(Some(raise), interrupt.cast()) } == 0 {
+            return;
+        }
+        // SAFETY: the queue was full, so the pointer is still ours.
+        drop(unsafe { Box::from_raw(interrupt) });
+        fault(py, "interrupt", None);
+    } else {
+        fault(py, "interrupt", Some(interrupt.value(py)));
+    }
+}
+
 /// Runs work of ours inside the app: an error of it is counted and goes no further, a panic also
-/// stops the engine.
+/// stops the engine. An interrupt (what is no `Exception`) goes on once the work is left.
 #[inline]
 pub(crate) fn guard<R>(
     py: Python<'_>,
@@ -461,8 +492,12 @@ pub(crate) fn guard<R>(
 ) -> Option<R> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Some(value),
-        Ok(Err(error)) => {
+        Ok(Err(error)) if error.is_instance_of::<PyException>(py) => {
             fault(py, place, Some(error.value(py)));
+            None
+        }
+        Ok(Err(interrupt)) => {
+            raise_soon(py, interrupt);
             None
         }
         Err(_) => {
@@ -482,7 +517,7 @@ pub(crate) fn yield_universal(halves: u32) {
     unsafe {
         let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"carafe_universal_yield".as_ptr());
         if !symbol.is_null() {
-            std::mem::transmute::<*mut libc::c_void, unsafe extern "C" fn(u32)>(symbol)(halves);
+            std::mem::transmute::<*mut c_void, unsafe extern "C" fn(u32)>(symbol)(halves);
         }
     }
 }

@@ -226,11 +226,16 @@ fn cut(text: &[u8], limit: usize) -> &[u8] {
 
 #[cold]
 fn replaced_utf8(object: &Bound<'_, PyAny>) -> Vec<u8> {
-    let encoded = object.call_method1("encode", ("utf-8", "replace"));
+    // The method of `str`: a class derived from it may have another, of the app's.
+    let encode = object.py().get_type::<PyString>().getattr("encode");
+    let encoded = encode.and_then(|encode| encode.call1((object, "utf-8", "replace")));
     encoded.and_then(|bytes| bytes.extract::<Vec<u8>>()).unwrap_or_default()
 }
 
 #[cold]
 fn decimal(object: &Bound<'_, PyAny>) -> Vec<u8> {
-    object.str().map(|text| text.to_string().into_bytes()).unwrap_or_default()
+    // The method of `int`: a class derived from it may have another, of the app's.
+    let repr = object.py().get_type::<PyInt>().getattr("__repr__");
+    let text = repr.and_then(|repr| repr.call1((object,)));
+    text.map(|text| text.to_string().into_bytes()).unwrap_or_default()
 }

@@ -287,6 +287,16 @@ impl Span {
     }
 }
 
+/// The number of the API's `StatusCode`, or one of those numbers; `None` for all else, which sets no
+/// status.
+fn status_code(code: &Bound<'_, PyAny>) -> Option<u8> {
+    let number = match code.getattr(intern!(code.py(), "value")) {
+        Ok(value) => value.extract().ok()?,
+        Err(_) => code.extract().ok()?,
+    };
+    (number <= status::ERROR).then_some(number)
+}
+
 /// Appends; at the limit the oldest goes and is counted.
 fn push_bounded<T>(list: &mut Vec<T>, item: T, limit: Option<usize>, dropped: &mut u32) {
     if limit == Some(0) {
@@ -363,7 +373,7 @@ impl Span {
         if let Some(attributes) = attributes {
             own.extend(attributes, bounds)?;
         }
-        let time_ns = given_ns(timestamp)?.unwrap_or_else(engine::unix_ns);
+        let time_ns = given_ns(timestamp).unwrap_or_else(engine::unix_ns);
         self.push_event(py, Event { name: name.clone().unbind(), time_ns, attributes: own })
     }
 
@@ -410,15 +420,17 @@ impl Span {
                     (description,),
                 )?;
             }
-            let code: u8 = code.getattr(intern!(py, "value"))?.extract()?;
-            let own = status.getattr(intern!(py, "description"))?;
-            return self.put_status(py, code, (!own.is_none()).then(|| own.unbind()));
+            let own = status.getattr_opt(intern!(py, "description"))?;
+            let own = own.filter(|own| !own.is_none());
+            return match status_code(&code) {
+                Some(code) => self.put_status(py, code, own.map(Bound::unbind)),
+                None => Ok(()),
+            };
         }
-        let code: u8 = match status.getattr(intern!(py, "value")) {
-            Ok(value) => value.extract()?,
-            Err(_) => status.extract()?,
-        };
-        self.put_status(py, code, description.map(Bound::unbind))
+        match status_code(status) {
+            Some(code) => self.put_status(py, code, description.map(Bound::unbind)),
+            None => Ok(()),
+        }
     }
 
     /// Records an exception as an event.
@@ -441,7 +453,7 @@ impl Span {
         if let Some(attributes) = attributes {
             own.extend(attributes, bounds)?;
         }
-        let time_ns = given_ns(timestamp)?.unwrap_or_else(engine::unix_ns);
+        let time_ns = given_ns(timestamp).unwrap_or_else(engine::unix_ns);
         let name = intern!(py, "exception").clone().into_any().unbind();
         span.push_event(py, Event { name, time_ns, attributes: own })
     }
@@ -453,7 +465,7 @@ impl Span {
         if !span.start.is_recording {
             return Ok(());
         }
-        let end_ns = given_ns(end_time)?.unwrap_or_else(engine::unix_ns);
+        let end_ns = given_ns(end_time).unwrap_or_else(engine::unix_ns);
         let processor = span.start.provider.get().processor(py);
         if let Some(processor) = &processor
             && span.is_recording_now(py)
@@ -481,6 +493,11 @@ impl Span {
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
+        slf
+    }
+
+    /// A span cannot be there twice: its copy is itself.
+    fn __copy__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
         slf
     }
 
@@ -659,10 +676,10 @@ pub(crate) fn exception_attributes<'py>(
         None => qualified.to_string(),
     };
     let traceback = py.import(intern!(py, "traceback"))?;
-    let lines = traceback.call_method1(
-        intern!(py, "format_exception"),
-        (&class, exception, exception.getattr(intern!(py, "__traceback__"))?),
-    )?;
+    // `None` has no traceback, and is still formatted.
+    let place = exception.getattr_opt(intern!(py, "__traceback__"))?;
+    let lines =
+        traceback.call_method1(intern!(py, "format_exception"), (&class, exception, place))?;
     let attributes = PyDict::new(py);
     attributes.set_item("exception.type", name)?;
     attributes.set_item("exception.message", exception.str()?)?;

@@ -26,6 +26,8 @@ pub(crate) mod kind {
     pub(crate) const INTERNAL: u8 = 0;
     pub(crate) const SERVER: u8 = 1;
     pub(crate) const CLIENT: u8 = 2;
+    /// The highest of them.
+    pub(crate) const CONSUMER: u8 = 4;
 }
 
 /// A span that is to begin.
@@ -203,24 +205,30 @@ fn ask(
     })
 }
 
-/// The API's kind, or its number.
-pub(crate) fn kind_number(kind: Option<&Bound<'_, PyAny>>) -> PyResult<u8> {
-    match kind {
-        None => Ok(kind::INTERNAL),
-        Some(kind) => match kind.extract::<u8>() {
-            Ok(number) => Ok(number),
-            Err(_) => kind.getattr(intern!(kind.py(), "value"))?.extract(),
+/// The API's kind, or its number; internal where it is neither.
+pub(crate) fn kind_number(kind: Option<&Bound<'_, PyAny>>) -> u8 {
+    let number = kind.and_then(|kind| match kind.extract::<u8>() {
+        Ok(number) => Some(number),
+        Err(_) => kind.getattr(intern!(kind.py(), "value")).ok()?.extract().ok(),
+    });
+    number.filter(|number| *number <= kind::CONSUMER).unwrap_or(kind::INTERNAL)
+}
+
+/// Nanoseconds since 1970 that the app gave; `None` where it gave none, or what is no such number.
+pub(crate) fn given_ns(time: Option<&Bound<'_, PyAny>>) -> Option<u64> {
+    let time = time?;
+    match time.extract::<u64>() {
+        Ok(time) => Some(time),
+        Err(_) => match time.extract::<f64>() {
+            Ok(time) if time >= 0.0 && time < u64::MAX as f64 => Some(time as u64),
+            _ => None,
         },
     }
 }
 
-/// Nanoseconds since 1970 that the app gave.
-pub(crate) fn given_ns(time: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
-    time.map(|time| match time.extract::<u64>() {
-        Ok(time) => Ok(time),
-        Err(_) => Ok(time.extract::<f64>()? as u64),
-    })
-    .transpose()
+/// An option of the app's that is true or false, whatever its type; true where it cannot say.
+fn is_wanted(option: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(option.is_truthy().unwrap_or(true))
 }
 
 #[pymethods]
@@ -238,8 +246,8 @@ impl Tracer {
         attributes: Option<&Bound<'py, PyAny>>,
         links: Option<&Bound<'py, PyAny>>,
         start_time: Option<&Bound<'py, PyAny>>,
-        record_exception: bool,
-        set_status_on_exception: bool,
+        #[pyo3(from_py_with = is_wanted)] record_exception: bool,
+        #[pyo3(from_py_with = is_wanted)] set_status_on_exception: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let is_given = context.is_some();
         let context = context.or_else(|| current(py));
@@ -269,12 +277,12 @@ impl Tracer {
             py,
             Beginning {
                 name,
-                kind: kind_number(kind)?,
+                kind: kind_number(kind),
                 parent,
                 context,
                 attributes: own,
                 links,
-                start_ns: given_ns(start_time)?,
+                start_ns: given_ns(start_time),
                 record_exception,
                 set_status_on_exception,
             },
@@ -297,9 +305,9 @@ impl Tracer {
         attributes: Option<Bound<'py, PyAny>>,
         links: Option<Bound<'py, PyAny>>,
         start_time: Option<Bound<'py, PyAny>>,
-        record_exception: bool,
-        set_status_on_exception: bool,
-        end_on_exit: bool,
+        #[pyo3(from_py_with = is_wanted)] record_exception: bool,
+        #[pyo3(from_py_with = is_wanted)] set_status_on_exception: bool,
+        #[pyo3(from_py_with = is_wanted)] end_on_exit: bool,
     ) -> CurrentSpan {
         CurrentSpan {
             arguments: Arc::new(Arguments {

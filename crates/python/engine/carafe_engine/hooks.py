@@ -73,6 +73,9 @@ class _Loader:
         self._loader = loader
 
     def __getattr__(self, name):
+        # Copies are asked before they have it.
+        if name == "_loader":
+            raise AttributeError(name)
         return getattr(self._loader, name)
 
     def create_module(self, spec):

@@ -31,8 +31,10 @@ thread_local! {
 /// The span of an HTTP server has ended in this thread. Where werkzeug's server waits below, that
 /// is the span which its access log belongs to: it writes the line after the app has returned.
 pub(crate) fn request_ended(span: impl FnOnce() -> Parent) {
-    REQUEST.with_borrow_mut(|request| {
-        if !matches!(request, Request::None) {
+    // The interpreter may outlive the data of its thread: embedding servers end it at exit.
+    let _at_exit = REQUEST.try_with(|request| {
+        let mut request = request.borrow_mut();
+        if !matches!(*request, Request::None) {
             *request = Request::Ended(span());
         }
     });
@@ -46,11 +48,14 @@ pub(super) fn span(py: Python<'_>, record: &Bound<'_, PyAny>) -> PyResult<Option
     {
         return Ok(Some(span));
     }
-    REQUEST.with_borrow(|request| {
-        let Request::Ended(span) = request else { return Ok(None) };
-        let name = record.getattr(intern!(py, "name"))?;
-        Ok((crate::capi::utf8(&name) == Some(ACCESS_LOGGER)).then(|| span.clone()))
-    })
+    // A copy: the record's class may be the app's, and do anything when it is asked.
+    let ended = REQUEST.try_with(|request| match &*request.borrow() {
+        Request::Ended(span) => Some(span.clone()),
+        _ => None,
+    });
+    let Ok(Some(ended)) = ended else { return Ok(None) };
+    let name = record.getattr(intern!(py, "name"))?;
+    Ok((crate::capi::utf8(&name) == Some(ACCESS_LOGGER)).then_some(ended))
 }
 
 /// Around `WSGIRequestHandler.run_wsgi`: what is logged from the end of the request's span to the

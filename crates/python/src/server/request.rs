@@ -350,7 +350,11 @@ impl Body {
             Some(close) => close.call0().map(drop),
             None => Ok(()),
         });
-        self.request.get().finish(py);
+        let request = self.request.get();
+        request.finish(py);
+        // Servers keep the body where this leads to.
+        let start_response = request.held.open(py).and_then(|mut held| held.start_response.take());
+        drop(start_response);
         closed
     }
 }

@@ -85,6 +85,9 @@ class App:
         self._carafe_begin = begin
 
     def __getattr__(self, name):
+        # Copies are asked before they have it.
+        if name == "_carafe_app":
+            raise AttributeError(name)
         return getattr(self._carafe_app, name)
 
     async def __call__(self, scope, receive, send):

@@ -116,15 +116,21 @@ def _look_up(request):
 def _trace_attributes(span, request):
     if span is None:
         return
-    headers = {}
-    for name, value in getattr(request, "scope", {}).get("headers", ()):
-        headers[name.decode("latin-1")] = value.decode("latin-1")
     for name in _TRACED:
         try:
-            value = headers.get(name)
+            value = _header(request, name)
             if value is None:
                 value = getattr(request, name, None)
             if value is not None:
                 span.set_attribute(name, str(value))
         except Exception as error:
             _native.fault("attributes of a request", error)
+
+
+def _header(request, wanted):
+    """A header of an ASGI request; of those of the same name the last."""
+    found = None
+    for name, value in getattr(request, "scope", {}).get("headers", ()):
+        if name.decode("latin-1") == wanted:
+            found = value.decode("latin-1")
+    return found

@@ -52,10 +52,10 @@ def _match_request(original):
 
 
 def _handle_exception(original):
-    def handle_exception(self, *args):
+    def handle_exception(self, *args, **kwargs):
         # Older versions of Flask give the exception alone, newer ones a context before it.
-        _note(self, args[-1])
-        return original(self, *args)
+        _note(self, kwargs["e"] if "e" in kwargs else args[-1] if args else None)
+        return original(self, *args, **kwargs)
 
     return handle_exception
 
@@ -63,7 +63,7 @@ def _handle_exception(original):
 def _note(app, exception):
     """Puts an exception that no handler of the app wanted on the request's span."""
     try:
-        if not app.should_ignore_error(exception):
+        if exception is not None and not app.should_ignore_error(exception):
             environ = sys.modules["flask.globals"].request.environ
             _native.failed_in_app(environ, exception)
     except Exception as error:

@@ -46,7 +46,8 @@ def _wrap_start(original):
         value = _current()
         # A pool's own thread serves many callers: each task brings its context.
         if value is not None and not _is_worker(getattr(self, "_target", None)):
-            self._carafe_context = value
+            # Not by `setattr`: the app's class may have its own.
+            self.__dict__["_carafe_context"] = value
         return original(self)
 
     return start

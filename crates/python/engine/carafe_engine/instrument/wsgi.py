@@ -49,6 +49,9 @@ class Application:
         return request.done(iterable)
 
     def __getattr__(self, name):
+        # Copies are asked before they have it.
+        if name == "_app":
+            raise AttributeError(name)
         return getattr(self._app, name)
 
     def __repr__(self):
