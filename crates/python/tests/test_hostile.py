@@ -242,3 +242,24 @@ assert app.test_client().get("/").status_code == 500
 """
     )
     assert result.span("GET /")["events"][0]["attributes"]["exception.message"] == "why"
+
+
+def test_subinterpreters_are_left_alone(run):
+    """Servers like mod_wsgi run each app in one."""
+    result = run(
+        """
+try:
+    import _interpreters as interpreters
+    run = interpreters.exec
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    run = interpreters.run_string
+other = interpreters.create()
+run(other, "import logging, sys; print('carafe_engine._native' in sys.modules, flush=True)")
+interpreters.destroy(other)
+tracer.start_span("main").end()
+"""
+    )
+    assert result.stdout == "False\n"
+    assert "this is a subinterpreter" in result.stderr
+    assert [span["name"] for span in result.spans] == ["main"]

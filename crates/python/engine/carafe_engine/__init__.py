@@ -18,6 +18,10 @@ def begin():
     if gil is not None and not gil():
         # The stable ABI that the native half is built for does not exist there.
         return
+    if _is_subinterpreter():
+        # What the native half keeps belongs to one interpreter. Before 3.12, loading it in a
+        # second one would not fail but deadlock.
+        raise RuntimeError("this is a subinterpreter, and it works in the main one only")
     from carafe_engine import _native
 
     if _native.start() is not None:
@@ -34,6 +38,19 @@ def begin():
     hooks.install()
     sdk.load()
     contrib.load()
+
+
+def _is_subinterpreter():
+    """Whether this is not the process' main interpreter, to which alone signals belong."""
+    import _signal
+
+    try:
+        given = _signal.set_wakeup_fd(-1)
+    except ValueError:
+        return True
+    if given != -1:
+        _signal.set_wakeup_fd(given)
+    return False
 
 
 def _present(native):
