@@ -5,4 +5,5 @@ mod exec;
 mod identity;
 mod io;
 mod sockets;
+mod threads;
 mod tls;

@@ -522,6 +522,20 @@ pub(crate) fn yield_universal(halves: u32) {
     }
 }
 
+/// Called as the interpreter ends: daemon threads must not be unwound through our frames. The
+/// universal engine, where it is in this process, holds them.
+#[pyfunction]
+pub(crate) fn hold_threads() {
+    // SAFETY: the name is a C string; the result is null or the address of the function that the
+    // universal engine exports under that name with this type.
+    unsafe {
+        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"carafe_universal_hold_threads".as_ptr());
+        if !symbol.is_null() {
+            std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(symbol)();
+        }
+    }
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(start, module)?)?;
     module.add_function(wrap_pyfunction!(stop, module)?)?;
@@ -531,5 +545,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(notice, module)?)?;
     module.add_function(wrap_pyfunction!(fault, module)?)?;
     module.add_function(wrap_pyfunction!(yield_universal, module)?)?;
+    module.add_function(wrap_pyfunction!(hold_threads, module)?)?;
     environment::register(module)
 }

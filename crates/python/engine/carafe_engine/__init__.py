@@ -26,8 +26,12 @@ def begin():
 
     if _native.start() is not None:
         return
+    import atexit
+
     from carafe_engine import contrib, hooks, libraries, sdk
 
+    # Registered first, so called last.
+    atexit.register(_native.hold_threads)
     _present(_native)
     if os.geteuid() == 0:
         # A worker that gives up root can make no ring in root's directory any more.

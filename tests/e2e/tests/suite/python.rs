@@ -106,3 +106,40 @@ fn an_isolated_interpreter_is_named() -> Result<()> {
 fn an_interpreter_that_ignores_its_environment_is_named() -> Result<()> {
     isolated("-E")
 }
+
+/// Daemon threads are in the middle of requests when the main thread ends: the engine's frames on
+/// their stacks must not change how the program ends.
+#[test]
+fn threads_that_are_still_there_do_not_change_the_exit_code() -> Result<()> {
+    let code = "
+import sys, threading, time
+from flask import Flask, Response
+from werkzeug.test import create_environ
+app = Flask('x')
+@app.get('/')
+def endless():
+    def stream():
+        while True:
+            time.sleep(0.001)
+            yield b'x'
+    return Response(stream())
+started = threading.Barrier(5)
+def work():
+    stream = iter(app(create_environ('/'), lambda *_: None))
+    next(stream)
+    started.wait()
+    for _ in stream:
+        pass
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+started.wait()
+sys.exit(3)
+";
+    let mut run = command(binary::carafe()?);
+    run.args(["run", "--traces_exporter", "none", "--metrics_exporter", "none", "--"])
+        .arg(python::bin()?.join("python"))
+        .args(["-c", code]);
+    let (status, _, stderr) = finish(run)?;
+    ensure!(status.code() == Some(3), "{status}: {stderr}");
+    Ok(())
+}

@@ -144,7 +144,8 @@ fn reloads(words: &[&str], source: &str, addition: &str) -> Result<()> {
         // While the server restarts nothing answers.
         let answer = http::get(app.addr, "/new").ok();
         Ok(answer.filter(|answer| answer.status == 200).map(drop))
-    })?;
+    })
+    .with_context(|| app.proc.transcript())?;
     send(app.addr, 10..20)?;
     let printed = app.finish(20)?;
     let targets: Vec<&str> = printed

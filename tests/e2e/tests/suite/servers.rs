@@ -162,7 +162,8 @@ fn the_reloader_keeps_the_spans_before_and_after_a_change() -> Result<()> {
         // While the server restarts nothing answers.
         let answer = http::get(app.addr, "/new/1").ok();
         Ok(answer.filter(|answer| answer.status == 200).map(drop))
-    })?;
+    })
+    .with_context(|| app.proc.transcript())?;
     let spans = app.backend.wait_servers("app", "spans of both generations", |spans| {
         spans.iter().any(|span| {
             span.tag("http.target") == "/new/1" && span.tag("http.status_code") == "200"
