@@ -263,3 +263,25 @@ tracer.start_span("main").end()
     assert result.stdout == "False\n"
     assert "this is a subinterpreter" in result.stderr
     assert [span["name"] for span in result.spans] == ["main"]
+
+
+def test_a_request_ends_though_the_app_tidies_its_environment(run):
+    result = run(
+        """
+import io
+from wsgiref.handlers import SimpleHandler
+from wsgiref.util import setup_testing_defaults
+def app(environ, start_response):
+    for key in [key for key in environ if key.startswith("carafe")]:
+        del environ[key]
+    start_response("200 OK", [])
+    return [b"cleared"]
+environ, out = {}, io.BytesIO()
+setup_testing_defaults(environ)
+SimpleHandler(io.BytesIO(), out, io.StringIO(), environ).run(app)
+assert out.getvalue().endswith(b"cleared")
+assert not trace.get_current_span().get_span_context().is_valid
+"""
+    )
+    assert result.span("GET /")["attributes"]["http.status_code"] == 200
+    assert not [notice for notice in result.notices if notice["kind"] == "problem"]

@@ -141,7 +141,9 @@ impl ServerRequest {
             let environ = environ.bind(py);
             match outer {
                 Some(outer) => environ.set_item(environ_key(py), outer)?,
-                None => environ.del_item(environ_key(py))?,
+                // The app may have tidied its environment.
+                None if environ.contains(environ_key(py))? => environ.del_item(environ_key(py))?,
+                None => {}
             }
         }
         Ok(())
