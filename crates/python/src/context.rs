@@ -1,6 +1,6 @@
 //! The current context: one variable, which the built-in instrumentation and the API share.
 //!
-//! Its value is a [`Span`](crate::span::Span) where nothing but the current span is known, a
+//! Its value is a [`Span`] where nothing but the current span is known, a
 //! [`Frame`] where there is more, or a `Context` of the API (a dictionary) that Python code has
 //! attached. `Context` objects are made of the others only when Python code asks.
 
