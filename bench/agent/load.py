@@ -19,9 +19,7 @@ class Load:
     p99_us: float
 
 
-def load(
-    port: int, connections: int, seconds: int, nice: int | None, path: str = "/"
-) -> Load:
+def load(port: int, connections: int, seconds: int, nice: int | None, path: str = "/") -> Load:
     """GETs of `path` over keep-alive connections, each asking again as soon as it is answered."""
     command = ["taskset", "-c", LOAD_CORE, "wrk", "--latency", "-t1", f"-c{connections}"]
     command += [f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]

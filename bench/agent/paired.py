@@ -217,7 +217,10 @@ def main() -> None:
             if options.app.lower() in app.name.lower():
                 print(app.name, flush=True)
                 tables.append(report(app, measure(app, carafe, options)))
-    print(f"\n{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {processor()}, {cores()} cores, ", end="")
+    print(
+        f"\n{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {processor()}, {cores()} cores, ",
+        end="",
+    )
     print(f"{platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f}")
     print(f"{version([carafe, '--version'])}; node {version(['node', '--version'])}; ", end="")
     print(f"{version(['wrk', '-v'])}; {options.connections} connections\n")

@@ -116,7 +116,9 @@ def in_process(options) -> list[Table]:
         try:
             for side in SIDES if number % 2 == 0 else SIDES[::-1]:
                 running[side] = WorkerProgram(side, options)
-                rest.note("start to the first request served", "ms", 0, side, running[side].start_ms)
+                rest.note(
+                    "start to the first request served", "ms", 0, side, running[side].start_ms
+                )
             for path, count in IN_PROCESS.items():
                 before = sink_counts(running)
                 asked = 0
@@ -248,7 +250,10 @@ def main() -> None:
         tables += in_process(options)
     if options.only != "in-process":
         tables += served(options)
-    print(f"\n{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {processor()}, {cores()} cores, ", end="")
+    print(
+        f"\n{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {processor()}, {cores()} cores, ",
+        end="",
+    )
     print(f"{platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f}")
     print(f"{version([options.carafe, '--version'])}; Python {platform.python_version()}; ", end="")
     print(f"{version(['wrk', '-v'])}; median (least – most) of")

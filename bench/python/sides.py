@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import machine
-from machine import APP_CORE, LOAD_CORE, cpu_ns, children, free_port, start, status, tree
+from machine import APP_CORE, LOAD_CORE, children, cpu_ns, free_port, start, status, tree
 
 HERE = Path(__file__).resolve().parent
 
@@ -141,7 +141,9 @@ class Program:
         if self.sink:
             self.sink.stop()
         for line in self.messages().splitlines():
-            if self.side == CARAFE and any(word in line for word in ("dropped", "disabled", "lost")):
+            if self.side == CARAFE and any(
+                word in line for word in ("dropped", "disabled", "lost")
+            ):
                 print(f"  launcher: {line}")
         self._messages.close()
         self._directory.cleanup()

@@ -42,7 +42,9 @@ with app.app_context():
 @app.get("/page")
 def page():
     tasks = Task.query.all()
-    return render_template_string("{% for task in tasks %}{{ task.title }} {% endfor %}", tasks=tasks)
+    return render_template_string(
+        "{% for task in tasks %}{{ task.title }} {% endfor %}", tasks=tasks
+    )
 
 
 @app.get("/spans/<int:number>")

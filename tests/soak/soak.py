@@ -158,12 +158,16 @@ def report(sides, sent, options):
     for what, limit in LIMITS.items():
         quarter = len(carafe.samples) // 4
         cells = [
-            f"{side.samples[index][what]:>9}" for side in (carafe, plain) for index in (0, quarter, -1)
+            f"{side.samples[index][what]:>9}"
+            for side in (carafe, plain)
+            for index in (0, quarter, -1)
         ]
         more = growth(carafe, what) - growth(plain, what)
         is_over = more > limit
         failed |= is_over
-        print(f"{what:12} {' '.join(cells)}   {more:+} (limit {limit}){' TOO MUCH' if is_over else ''}")
+        print(
+            f"{what:12} {' '.join(cells)}   {more:+} (limit {limit}){' TOO MUCH' if is_over else ''}"
+        )
     leaked = [sample for sample in carafe.samples if sample["current"] != "True"]
     # The request for the census itself has a span: without one the context was lost.
     if leaked:

@@ -365,7 +365,12 @@ async def raw_app(scope, receive, send):
             break
     child("inside")
     status = int(path[-3:]) if path[-3:].isdigit() else 200
-    headers = [(b"content-length", b"5"), (b"x-answer", b"one"), (b"x-answer", b"two"), (b"set-cookie", b"secret")]
+    headers = [
+        (b"content-length", b"5"),
+        (b"x-answer", b"one"),
+        (b"x-answer", b"two"),
+        (b"set-cookie", b"secret"),
+    ]
     start = {"type": "http.response.start", "status": status, "headers": headers}
     if path.endswith("/trailers"):
         start["trailers"] = True

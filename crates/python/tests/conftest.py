@@ -10,7 +10,6 @@ import pathlib
 import subprocess
 
 import pytest
-
 import ring
 
 REPOSITORY = pathlib.Path(__file__).parents[3]

@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 
 import pytest
-
 import ring
 
 
@@ -115,9 +114,17 @@ def mariadb():
         data = directory / "data"
         data.mkdir()
         port, socket = ring.free_port(), directory / "socket"
-        command = [program, "--no-defaults", f"--datadir={data}", f"--socket={socket}",
-                   f"--port={port}", "--bind-address=127.0.0.1", "--skip-grant-tables",
-                   "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M"]
+        command = [
+            program,
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--socket={socket}",
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            "--skip-grant-tables",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-buffer-pool-size=8M",
+        ]
         if os.geteuid() == 0:
             command.append("--user=root")
         with _running(command, port, directory / "log"):

@@ -241,9 +241,7 @@ class Telemetry:
                     {"pid": pid, "parent_pid": parent_pid, "executable": executable}
                 )
             elif kind == RESOURCE:
-                self.resources[pid] = plain_attributes(
-                    Resource.FromString(payload).attributes
-                )
+                self.resources[pid] = plain_attributes(Resource.FromString(payload).attributes)
             elif kind == NOTICE:
                 name, version, reason, rest = payload[1:].split(b"\0")
                 assert rest == b""
@@ -270,9 +268,7 @@ class Telemetry:
                 elif kind == LOG:
                     self.logs.append(plain_log(LogRecord.FromString(otlp), scopes[number], pid))
                 elif kind == ATTRIBUTES:
-                    attribute_sets[number] = plain_attributes(
-                        KeyValueList.FromString(otlp).values
-                    )
+                    attribute_sets[number] = plain_attributes(KeyValueList.FromString(otlp).values)
                 else:
                     scope, place = struct.unpack_from("<IB", payload, 4)
                     instruments[number] = plain_instrument(
@@ -468,8 +464,7 @@ def serve(engine_dir, app, *, env=None, python=None, args=(), timeout=30):
         ring_dir = make_ring_dir(directory)
         port = free_port()
         command = [
-            word.replace("{port}", str(port))
-            for word in command_of(app, directory, python, args)
+            word.replace("{port}", str(port)) for word in command_of(app, directory, python, args)
         ]
         stderr_path = pathlib.Path(directory) / "stderr"
         with open(stderr_path, "wb") as stderr:

@@ -3,9 +3,8 @@
 import sys
 import textwrap
 
-import pytest
-
 import asgi_expected
+import pytest
 from asgi_expected import MODES, PREFIX, expected_spans, run_group, without_path
 
 PYTHON = sys.executable

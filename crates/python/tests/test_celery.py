@@ -222,7 +222,9 @@ def test_workers(run_app, directory, pool):
 
 def test_tasks_in_place(run_app, directory):
     """`apply` runs a task at once: no message, so no publication."""
-    code = CLIENT.format(directory=directory) + """
+    code = (
+        CLIENT.format(directory=directory)
+        + """
 with _native.provider().tracer("client").start_as_current_span("client"):
     assert tasks.add.apply((4, 4)).get() == 8
     assert tasks.add(3, 3) == 6
@@ -230,6 +232,7 @@ with _native.provider().tracer("client").start_as_current_span("client"):
     tasks.fail.apply()
 assert _native.current_span() is None
 """
+    )
     result = run_app(code)
     client = result.span("client")
     assert [span["name"] for span in result.children(client)] == [
@@ -248,7 +251,9 @@ assert _native.current_span() is None
 
 
 def test_publications_that_fail(run_app, directory):
-    code = CLIENT.format(directory=directory) + """
+    code = (
+        CLIENT.format(directory=directory)
+        + """
 import shutil
 shutil.rmtree(tasks.DIRECTORY + "/queue")
 with _native.provider().tracer("client").start_as_current_span("client") as client:
@@ -260,6 +265,7 @@ with _native.provider().tracer("client").start_as_current_span("client") as clie
     tasks.app.conf.task_always_eager = True
     tasks.add.delay(1, 2)
 """
+    )
     result = run_app(code)
     span = result.span("apply_async/tasks.add")
     assert span["status"] == "ERROR"
@@ -269,10 +275,13 @@ with _native.provider().tracer("client").start_as_current_span("client") as clie
 
 
 def test_stepping_back(run_app, directory):
-    code = CLIENT.format(directory=directory) + """
+    code = (
+        CLIENT.format(directory=directory)
+        + """
 tasks.add.apply((1, 1))
 from carafe_engine import libraries
 assert libraries.step_back("celery", "a test says so")
 tasks.add.apply((1, 1))
 """
+    )
     assert [span["name"] for span in run_app(code).spans] == ["run/tasks.add"]

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 import ring
 
 PRELUDE = """
@@ -134,9 +133,7 @@ assert native.current() is None
     assert (served["trace_id"], served["parent_id"]) == (TRACE, SPAN)
     assert served["flags"] & 0x300 == 0x300
     out, own = result.stdout.splitlines()
-    assert eval(out) == {
-        name: value.replace(SPAN, own.strip()) for name, value in headers.items()
-    }
+    assert eval(out) == {name: value.replace(SPAN, own.strip()) for name, value in headers.items()}
 
 
 @pytest.mark.parametrize(

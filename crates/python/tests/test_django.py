@@ -2,7 +2,6 @@
 what differs on purpose is in docs/differences.md."""
 
 import pytest
-
 from wsgi_driver import DRIVER, NEW, NEW_DURATION, OLD, OLD_ACTIVE, OLD_DURATION
 
 pytest.importorskip("django")
@@ -11,7 +10,7 @@ DJANGO = "opentelemetry.instrumentation.django"
 
 PROJECT = (
     DRIVER
-    + '''
+    + """
 import logging
 from carafe_engine import _native
 from django.conf import settings
@@ -71,7 +70,7 @@ urlpatterns = [
     path("", root, name="root"),
     path("inc/", include([re_path(r"^(?P<id>[0-9]+)/$", poll)])),
 ]
-'''
+"""
 )
 
 APP = PROJECT + "app = WSGIHandler()\n"
@@ -87,33 +86,89 @@ def changed(base, changes):
 
 # As in test_flask: arguments of `environ`, name, status, description, changes to OLD.
 OLD_CASES = [
-    ("'/polls/7/?x=1'", "GET polls/<int:id>/", "UNSET", "", {
-        "http.target": "/polls/7/?x=1", "http.route": "polls/<int:id>/", "http.status_code": 200,
-    }),
-    ("'/async/3/'", "GET async/<int:id>/", "UNSET", "", {
-        "http.target": "/async/3/", "http.route": "async/<int:id>/", "http.status_code": 200,
-    }),
-    ("'/boom/'", "GET boom/", "ERROR", "ValueError: kaput", {
-        "http.target": "/boom/", "http.route": "boom/", "http.status_code": 500,
-    }),
+    (
+        "'/polls/7/?x=1'",
+        "GET polls/<int:id>/",
+        "UNSET",
+        "",
+        {
+            "http.target": "/polls/7/?x=1",
+            "http.route": "polls/<int:id>/",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/async/3/'",
+        "GET async/<int:id>/",
+        "UNSET",
+        "",
+        {
+            "http.target": "/async/3/",
+            "http.route": "async/<int:id>/",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/boom/'",
+        "GET boom/",
+        "ERROR",
+        "ValueError: kaput",
+        {
+            "http.target": "/boom/",
+            "http.route": "boom/",
+            "http.status_code": 500,
+        },
+    ),
     # A view's Http404 is an exception of the view.
-    ("'/missing/'", "GET missing/", "ERROR", "Http404: no", {
-        "http.target": "/missing/", "http.route": "missing/", "http.status_code": 404,
-    }),
+    (
+        "'/missing/'",
+        "GET missing/",
+        "ERROR",
+        "Http404: no",
+        {
+            "http.target": "/missing/",
+            "http.route": "missing/",
+            "http.status_code": 404,
+        },
+    ),
     ("'/nope'", "GET", "UNSET", "", {"http.target": "/nope", "http.status_code": 404}),
     # The root's route is empty: the URL's name stands for it.
     ("'/'", "GET root", "UNSET", "", {"http.status_code": 200}),
-    ("'/inc/5/'", "GET inc/(?P<id>[0-9]+)/$", "UNSET", "", {
-        "http.target": "/inc/5/", "http.route": "inc/(?P<id>[0-9]+)/$", "http.status_code": 200,
-    }),
-    ("'/polls/7/', method='HEAD'", "HEAD polls/<int:id>/", "UNSET", "", {
-        "http.method": "HEAD", "http.target": "/polls/7/", "http.route": "polls/<int:id>/",
-        "http.status_code": 200,
-    }),
-    ("'/polls/7/', method='FOO'", "HTTP", "UNSET", "", {
-        "http.method": "_OTHER", "http.target": "/polls/7/", "http.route": "polls/<int:id>/",
-        "http.status_code": 200,
-    }),
+    (
+        "'/inc/5/'",
+        "GET inc/(?P<id>[0-9]+)/$",
+        "UNSET",
+        "",
+        {
+            "http.target": "/inc/5/",
+            "http.route": "inc/(?P<id>[0-9]+)/$",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/polls/7/', method='HEAD'",
+        "HEAD polls/<int:id>/",
+        "UNSET",
+        "",
+        {
+            "http.method": "HEAD",
+            "http.target": "/polls/7/",
+            "http.route": "polls/<int:id>/",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/polls/7/', method='FOO'",
+        "HTTP",
+        "UNSET",
+        "",
+        {
+            "http.method": "_OTHER",
+            "http.target": "/polls/7/",
+            "http.route": "polls/<int:id>/",
+            "http.status_code": 200,
+        },
+    ),
 ]
 
 
@@ -219,7 +274,8 @@ def test_left_alone(run_app):
     assert result.spans == []
     (notice,) = [notice for notice in result.notices if notice["name"] == "django"]
     assert (notice["kind"], notice["reason"]) == (
-        "left_alone", "OTEL_PYTHON_DJANGO_INSTRUMENT is False",
+        "left_alone",
+        "OTEL_PYTHON_DJANGO_INSTRUMENT is False",
     )
 
 
@@ -250,7 +306,9 @@ def test_handler_inside_another_app(run_app):
     assert len(result.metric("http.server.duration")) == 2
 
 
-ASGI = PROJECT + '''
+ASGI = (
+    PROJECT
+    + """
 import asyncio
 from django.core.handlers.asgi import ASGIHandler
 
@@ -279,7 +337,8 @@ async def call_asgi(target, method="GET", headers=()):
     await app(scope, receive, send)
     assert _native.current() is None
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
-'''
+"""
+)
 
 
 def test_asgi(run_app):
@@ -289,27 +348,44 @@ def test_asgi(run_app):
     )
     result = run_app(code)
     base = {
-        "http.scheme": "http", "http.host": "127.0.0.1:8000", "net.host.port": 8000,
-        "http.flavor": "1.1", "http.method": "GET", "http.server_name": "localhost:8000",
-        "http.user_agent": "curl/8", "net.peer.ip": "127.0.0.1", "net.peer.port": 1234,
+        "http.scheme": "http",
+        "http.host": "127.0.0.1:8000",
+        "net.host.port": 8000,
+        "http.flavor": "1.1",
+        "http.method": "GET",
+        "http.server_name": "localhost:8000",
+        "http.user_agent": "curl/8",
+        "net.peer.ip": "127.0.0.1",
+        "net.peer.port": 1234,
     }
     url = "http://localhost:8000"
     assert [(span["name"], span["status"]) for span in result.spans] == [
-        ("GET polls/<int:id>/", "UNSET"), ("GET async/<int:id>/", "UNSET"), ("GET boom/", "ERROR"),
+        ("GET polls/<int:id>/", "UNSET"),
+        ("GET async/<int:id>/", "UNSET"),
+        ("GET boom/", "ERROR"),
         ("GET", "UNSET"),
     ]
     assert [span["attributes"] for span in result.spans] == [
         {
-            **base, "http.target": "/polls/7/", "http.url": url + "/polls/7/?x=1",
-            "http.route": "polls/<int:id>/", "http.status_code": 200,
+            **base,
+            "http.target": "/polls/7/",
+            "http.url": url + "/polls/7/?x=1",
+            "http.route": "polls/<int:id>/",
+            "http.status_code": 200,
         },
         {
-            **base, "http.target": "/async/3/", "http.url": url + "/async/3/",
-            "http.route": "async/<int:id>/", "http.status_code": 200,
+            **base,
+            "http.target": "/async/3/",
+            "http.url": url + "/async/3/",
+            "http.route": "async/<int:id>/",
+            "http.status_code": 200,
         },
         {
-            **base, "http.target": "/boom/", "http.url": url + "/boom/",
-            "http.route": "boom/", "http.status_code": 500,
+            **base,
+            "http.target": "/boom/",
+            "http.url": url + "/boom/",
+            "http.route": "boom/",
+            "http.status_code": 500,
         },
         {**base, "http.target": "/nope", "http.url": url + "/nope", "http.status_code": 404},
     ]

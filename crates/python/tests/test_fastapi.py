@@ -3,9 +3,8 @@
 import sys
 import textwrap
 
-import pytest
-
 import asgi_expected
+import pytest
 from asgi_expected import MODES, expected_spans, run_group, with_route
 
 #: Requests through mounts: the official package has a span for each app, ours one with the whole
@@ -65,9 +64,7 @@ def test_metrics_have_the_route(run_app, mode):
     expected = []
     for request, target in TARGETS.items():
         (span,) = [span for span in requests[request] if span["kind"] == "SERVER"]
-        expected.append(
-            asgi_expected.duration_attributes(span["attributes"], mode, target)
-        )
+        expected.append(asgi_expected.duration_attributes(span["attributes"], mode, target))
     assert measured == expected
 
 

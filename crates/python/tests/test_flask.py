@@ -4,7 +4,6 @@ differs on purpose is in docs/differences.md."""
 import pathlib
 
 import pytest
-
 from wsgi_driver import (
     DRIVER,
     NEW,
@@ -17,7 +16,7 @@ from wsgi_driver import (
 
 APP = (
     DRIVER
-    + '''
+    + """
 import flask
 from carafe_engine import _native
 
@@ -53,7 +52,7 @@ def odd(status):
 def current():
     span = _native.current_span()
     return "%s %s" % (span.trace_id_hex, span.span_id_hex)
-'''
+"""
 )
 
 FLASK = "opentelemetry.instrumentation.flask"
@@ -77,67 +76,191 @@ def one(run_app, arguments, **env):
 # Arguments of `environ`, the span's name, its status, and how its attributes differ from OLD:
 # None is a key that is not there.
 OLD_CASES = [
-    ("'/hello/ada?x=1'", "GET /hello/<name>", "UNSET", {
-        "http.target": "/hello/ada?x=1", "http.route": "/hello/<name>", "http.status_code": 200,
-    }),
-    ("'/hello/ada', method='HEAD'", "HEAD /hello/<name>", "UNSET", {
-        "http.method": "HEAD", "http.target": "/hello/ada", "http.route": "/hello/<name>",
-        "http.status_code": 200,
-    }),
+    (
+        "'/hello/ada?x=1'",
+        "GET /hello/<name>",
+        "UNSET",
+        {
+            "http.target": "/hello/ada?x=1",
+            "http.route": "/hello/<name>",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/hello/ada', method='HEAD'",
+        "HEAD /hello/<name>",
+        "UNSET",
+        {
+            "http.method": "HEAD",
+            "http.target": "/hello/ada",
+            "http.route": "/hello/<name>",
+            "http.status_code": 200,
+        },
+    ),
     ("'/nope'", "GET", "UNSET", {"http.target": "/nope", "http.status_code": 404}),
-    ("'/hello/ada', method='DELETE'", "DELETE", "UNSET", {
-        "http.method": "DELETE", "http.target": "/hello/ada", "http.status_code": 405,
-    }),
-    ("'/any', method='FOO'", "HTTP /any", "UNSET", {
-        "http.method": "_OTHER", "http.target": "/any", "http.route": "/any",
-        "http.status_code": 200,
-    }),
-    ("'/any', method='get'", "GET /any", "UNSET", {
-        "http.target": "/any", "http.route": "/any", "http.status_code": 200,
-    }),
-    ("'/boom'", "GET /boom", "ERROR", {
-        "http.target": "/boom", "http.route": "/boom", "http.status_code": 500,
-    }),
-    ("'/abort/404'", "GET /abort/<int:code>", "UNSET", {
-        "http.target": "/abort/404", "http.route": "/abort/<int:code>", "http.status_code": 404,
-    }),
-    ("'/abort/503'", "GET /abort/<int:code>", "ERROR", {
-        "http.target": "/abort/503", "http.route": "/abort/<int:code>", "http.status_code": 503,
-    }),
-    ("'/odd/word'", "GET /odd/<status>", "ERROR", {
-        "http.target": "/odd/word", "http.route": "/odd/<status>", "http.status_code": 0,
-    }),
-    ("'/odd/999%20Odd', PATH_INFO='/odd/999 Odd'", "GET /odd/<status>", "ERROR", {
-        "http.target": "/odd/999%20Odd", "http.route": "/odd/<status>", "http.status_code": 999,
-    }),
+    (
+        "'/hello/ada', method='DELETE'",
+        "DELETE",
+        "UNSET",
+        {
+            "http.method": "DELETE",
+            "http.target": "/hello/ada",
+            "http.status_code": 405,
+        },
+    ),
+    (
+        "'/any', method='FOO'",
+        "HTTP /any",
+        "UNSET",
+        {
+            "http.method": "_OTHER",
+            "http.target": "/any",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', method='get'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/boom'",
+        "GET /boom",
+        "ERROR",
+        {
+            "http.target": "/boom",
+            "http.route": "/boom",
+            "http.status_code": 500,
+        },
+    ),
+    (
+        "'/abort/404'",
+        "GET /abort/<int:code>",
+        "UNSET",
+        {
+            "http.target": "/abort/404",
+            "http.route": "/abort/<int:code>",
+            "http.status_code": 404,
+        },
+    ),
+    (
+        "'/abort/503'",
+        "GET /abort/<int:code>",
+        "ERROR",
+        {
+            "http.target": "/abort/503",
+            "http.route": "/abort/<int:code>",
+            "http.status_code": 503,
+        },
+    ),
+    (
+        "'/odd/word'",
+        "GET /odd/<status>",
+        "ERROR",
+        {
+            "http.target": "/odd/word",
+            "http.route": "/odd/<status>",
+            "http.status_code": 0,
+        },
+    ),
+    (
+        "'/odd/999%20Odd', PATH_INFO='/odd/999 Odd'",
+        "GET /odd/<status>",
+        "ERROR",
+        {
+            "http.target": "/odd/999%20Odd",
+            "http.route": "/odd/<status>",
+            "http.status_code": 999,
+        },
+    ),
     # A server that does not tell the request line: the URL, without secrets.
-    ("'/any?Signature=abc&a=b', RAW_URI=None", "GET /any", "UNSET", {
-        "http.target": None, "http.url": "http://localhost:5000/any?Signature=REDACTED&a=b",
-        "http.route": "/any", "http.status_code": 200,
-    }),
-    ("'/any?q=1', RAW_URI=None, REQUEST_URI='/any?q=1'", "GET /any", "UNSET", {
-        "http.target": "/any?q=1", "http.route": "/any", "http.status_code": 200,
-    }),
-    ("'/any', HTTP_HOST=None", "GET /any", "UNSET", {
-        "http.target": "/any", "http.host": None, "net.host.name": None, "http.route": "/any",
-        "http.status_code": 200,
-    }),
-    ("'/any', REMOTE_HOST='peer.example', HTTP_X_FORWARDED_FOR='1.2.3.4'", "GET /any", "UNSET", {
-        "http.target": "/any", "net.peer.name": "peer.example", "http.route": "/any",
-        "http.status_code": 200,
-    }),
-    ("'/any', HTTP_USER_AGENT='Mozilla/5.0 (Googlebot/2.1)'", "GET /any", "UNSET", {
-        "http.target": "/any", "http.user_agent": "Mozilla/5.0 (Googlebot/2.1)",
-        "user_agent.synthetic.type": "bot", "http.route": "/any", "http.status_code": 200,
-    }),
-    ("'/any', HTTP_USER_AGENT='AlwaysOn'", "GET /any", "UNSET", {
-        "http.target": "/any", "http.user_agent": "AlwaysOn",
-        "user_agent.synthetic.type": "test", "http.route": "/any", "http.status_code": 200,
-    }),
-    ("'/any', SERVER_PORT='', REMOTE_PORT=None, SERVER_PROTOCOL='http/1.0'", "GET /any", "UNSET", {
-        "http.target": "/any", "net.host.port": None, "net.peer.port": None,
-        "http.flavor": "1.0", "http.route": "/any", "http.status_code": 200,
-    }),
+    (
+        "'/any?Signature=abc&a=b', RAW_URI=None",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": None,
+            "http.url": "http://localhost:5000/any?Signature=REDACTED&a=b",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any?q=1', RAW_URI=None, REQUEST_URI='/any?q=1'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any?q=1",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', HTTP_HOST=None",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "http.host": None,
+            "net.host.name": None,
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', REMOTE_HOST='peer.example', HTTP_X_FORWARDED_FOR='1.2.3.4'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "net.peer.name": "peer.example",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', HTTP_USER_AGENT='Mozilla/5.0 (Googlebot/2.1)'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "http.user_agent": "Mozilla/5.0 (Googlebot/2.1)",
+            "user_agent.synthetic.type": "bot",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', HTTP_USER_AGENT='AlwaysOn'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "http.user_agent": "AlwaysOn",
+            "user_agent.synthetic.type": "test",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/any', SERVER_PORT='', REMOTE_PORT=None, SERVER_PROTOCOL='http/1.0'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.target": "/any",
+            "net.host.port": None,
+            "net.peer.port": None,
+            "http.flavor": "1.0",
+            "http.route": "/any",
+            "http.status_code": 200,
+        },
+    ),
 ]
 
 
@@ -160,31 +283,74 @@ def test_old_conventions(run_app):
 
 
 NEW_CASES = [
-    ("'/hello/ada?x=1'", "GET /hello/<name>", "UNSET", {
-        "url.path": "/hello/ada", "url.query": "x=1", "http.route": "/hello/<name>",
-        "http.response.status_code": 200,
-    }),
-    ("'/any', method='FOO'", "HTTP /any", "UNSET", {
-        "http.request.method": "_OTHER", "http.request.method_original": "FOO",
-        "url.path": "/any", "http.route": "/any", "http.response.status_code": 200,
-    }),
-    ("'/any', method='get'", "GET /any", "UNSET", {
-        "http.request.method_original": "get", "url.path": "/any", "http.route": "/any",
-        "http.response.status_code": 200,
-    }),
-    ("'/boom'", "GET /boom", "ERROR", {
-        "url.path": "/boom", "http.route": "/boom", "http.response.status_code": 500,
-        "error.type": "500",
-    }),
+    (
+        "'/hello/ada?x=1'",
+        "GET /hello/<name>",
+        "UNSET",
+        {
+            "url.path": "/hello/ada",
+            "url.query": "x=1",
+            "http.route": "/hello/<name>",
+            "http.response.status_code": 200,
+        },
+    ),
+    (
+        "'/any', method='FOO'",
+        "HTTP /any",
+        "UNSET",
+        {
+            "http.request.method": "_OTHER",
+            "http.request.method_original": "FOO",
+            "url.path": "/any",
+            "http.route": "/any",
+            "http.response.status_code": 200,
+        },
+    ),
+    (
+        "'/any', method='get'",
+        "GET /any",
+        "UNSET",
+        {
+            "http.request.method_original": "get",
+            "url.path": "/any",
+            "http.route": "/any",
+            "http.response.status_code": 200,
+        },
+    ),
+    (
+        "'/boom'",
+        "GET /boom",
+        "ERROR",
+        {
+            "url.path": "/boom",
+            "http.route": "/boom",
+            "http.response.status_code": 500,
+            "error.type": "500",
+        },
+    ),
     ("'/nope'", "GET", "UNSET", {"url.path": "/nope", "http.response.status_code": 404}),
-    ("'/any?q=1', RAW_URI=None", "GET /any", "UNSET", {
-        "url.path": "/any", "url.query": "q=1", "http.route": "/any",
-        "http.response.status_code": 200,
-    }),
-    ("'/any', REMOTE_HOST='peer.example'", "GET /any", "UNSET", {
-        "url.path": "/any", "client.address": "peer.example", "http.route": "/any",
-        "http.response.status_code": 200,
-    }),
+    (
+        "'/any?q=1', RAW_URI=None",
+        "GET /any",
+        "UNSET",
+        {
+            "url.path": "/any",
+            "url.query": "q=1",
+            "http.route": "/any",
+            "http.response.status_code": 200,
+        },
+    ),
+    (
+        "'/any', REMOTE_HOST='peer.example'",
+        "GET /any",
+        "UNSET",
+        {
+            "url.path": "/any",
+            "client.address": "peer.example",
+            "http.route": "/any",
+            "http.response.status_code": 200,
+        },
+    ),
 ]
 
 
@@ -203,12 +369,19 @@ def test_both_conventions(run_app):
     opt_in = {"OTEL_SEMCONV_STABILITY_OPT_IN": "database, http/dup"}
     result, span = one(run_app, "'/any?q=1'", **opt_in)
     assert span["attributes"] == {
-        **OLD, **NEW,
-        "http.target": "/any?q=1", "url.path": "/any", "url.query": "q=1",
-        "http.route": "/any", "http.status_code": 200, "http.response.status_code": 200,
+        **OLD,
+        **NEW,
+        "http.target": "/any?q=1",
+        "url.path": "/any",
+        "url.query": "q=1",
+        "http.route": "/any",
+        "http.status_code": 200,
+        "http.response.status_code": 200,
     }
     assert [name for name in result.metric_names() if name.startswith("http.")] == [
-        "http.server.active_requests", "http.server.duration", "http.server.request.duration",
+        "http.server.active_requests",
+        "http.server.duration",
+        "http.server.request.duration",
     ]
     assert span["scope"]["schema_url"] == NEW_SCHEMA
 
@@ -240,7 +413,9 @@ def test_stable_metrics(run_app):
     assert [item["attributes"] for item in durations] == [
         {**NEW_DURATION, "http.response.status_code": 200, "http.route": "/hello/<name>"},
         {
-            **NEW_DURATION, "http.response.status_code": 500, "http.route": "/boom",
+            **NEW_DURATION,
+            "http.response.status_code": 500,
+            "http.route": "/boom",
             "error.type": "500",
         },
     ]
@@ -290,7 +465,9 @@ def test_unsampled_parent(run_app):
     assert len(result.metric("http.server.duration")) == 1
 
 
-@pytest.mark.parametrize("variable", ["OTEL_PYTHON_FLASK_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"])
+@pytest.mark.parametrize(
+    "variable", ["OTEL_PYTHON_FLASK_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"]
+)
 def test_excluded_urls(run_app, variable):
     code = requests("'/hello/ada'", "'/any?probe=1'")
     result = run_app(code, env={variable: "localhost:5000/hello/.*, nothing"})

@@ -4,17 +4,16 @@ import sys
 import threading
 
 import pytest
-
 from wsgi_driver import DRIVER
 
 APP = (
     DRIVER
-    + '''
+    + """
 import flask
 from carafe_engine import _native
 
 tracer = _native.provider().tracer("app")
-'''
+"""
 )
 
 FLASK = "opentelemetry.instrumentation.flask"
@@ -24,7 +23,7 @@ def test_shapes_of_apps(run_app):
     """A factory, a blueprint, a subclass, an app made before another, middleware inside."""
     code = (
         APP
-        + '''
+        + """
 def create():
     app = flask.Flask("made")
     parts = flask.Blueprint("parts", __name__, url_prefix="/parts")
@@ -60,7 +59,7 @@ with own.test_request_context("/own"):
 with own.test_client() as client:
     assert client.get("/own").status_code == 200
     assert flask.request.path == "/own"
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["GET /parts/<int:id>", "GET /own", "GET /own", "GET /own"]
@@ -71,7 +70,7 @@ def test_app_inside_an_app(run_app):
     """Each has a span; the inner one's is a child, and not a server's."""
     code = (
         APP
-        + '''
+        + """
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 inner = flask.Flask("inner")
@@ -87,7 +86,7 @@ def through():
 print(call(outer, environ("/outer")))
 mounted = DispatcherMiddleware(outer, {"/in": inner})
 print(call(mounted, environ("/in/x")))
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["GET /x", "GET /outer", "GET /x"]
@@ -99,12 +98,12 @@ print(call(mounted, environ("/in/x")))
 def test_request_inside_a_span(run_app):
     code = (
         APP
-        + '''
+        + """
 app = flask.Flask("x")
 app.add_url_rule("/x", view_func=lambda: "x")
 with tracer.start_as_current_span("outer"):
     app.test_client().get("/x")
-'''
+"""
     )
     result = run_app(code)
     assert [span["kind"] for span in result.spans] == ["INTERNAL", "INTERNAL"]
@@ -115,7 +114,7 @@ def test_server_hands_over(run_app):
     """The server wraps an app that it does not know; there is one span, and it is Flask's."""
     code = (
         APP
-        + '''
+        + """
 from carafe_engine.instrument import wsgi
 
 flask_app = flask.Flask("x")
@@ -136,7 +135,7 @@ assert wsgi.told(flask_app) is flask_app
 print(call(app, environ("/hello/ada")))
 print(call(app, environ("/boom")))
 print(call(app, environ("/nope")))
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["GET /hello/<name>", "GET /boom", "GET"]
@@ -155,7 +154,7 @@ def test_streams(run_app, with_context):
     wrap = "flask.stream_with_context" if with_context else ""
     code = (
         APP
-        + f'''
+        + f"""
 app = flask.Flask("x")
 
 
@@ -171,7 +170,7 @@ def stream():
 
 print(call(app, environ("/stream")))
 assert _native.current() is None
-'''
+"""
     )
     result = run_app(code)
     assert "b'xx'" in result.stdout
@@ -185,7 +184,7 @@ assert _native.current() is None
 def test_stream_that_fails(run_app):
     code = (
         APP
-        + '''
+        + """
 app = flask.Flask("x")
 
 
@@ -199,7 +198,7 @@ def stream():
 
 
 print(repr(call(app, environ("/stream"))))
-'''
+"""
     )
     result = run_app(code)
     (span,) = result.spans
@@ -211,7 +210,7 @@ def test_session_is_opened_inside_the_span(run_app):
     """The official package's span is current only once the session is open."""
     code = (
         APP
-        + '''
+        + """
 from flask.sessions import SecureCookieSessionInterface
 
 
@@ -233,7 +232,7 @@ def teardown(error):
 
 
 print(call(app, environ("/x")))
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["session", "teardown", "GET /x"]
@@ -243,7 +242,7 @@ print(call(app, environ("/x")))
 def test_python_code_sees_the_route_at_the_start(run_app):
     code = (
         APP
-        + '''
+        + """
 import opentelemetry.trace
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -261,7 +260,7 @@ app = flask.Flask("x")
 app.add_url_rule("/hello/<name>", view_func=lambda name: "hi")
 print(call(app, environ("/hello/ada")))
 print(call(app, environ("/nope")))
-'''
+"""
     )
     result = run_app(code)
     assert "start GET /hello/<name> /hello/<name>" in result.stdout
@@ -273,7 +272,7 @@ print(call(app, environ("/nope")))
 def test_baggage_and_trace_state_are_current(run_app):
     code = (
         APP
-        + '''
+        + """
 from opentelemetry import baggage, trace
 
 app = flask.Flask("x")
@@ -290,7 +289,7 @@ print(call(app, environ(
     HTTP_TRACESTATE="vendor=1", HTTP_BAGGAGE="user=ada",
 )))
 assert baggage.get_all() == {}
-'''
+"""
     )
     assert "b'ada vendor=1'" in run_app(code).stdout
 
@@ -299,7 +298,7 @@ def test_response_propagator(run_app):
     pytest.importorskip("opentelemetry.instrumentation.propagators")
     code = (
         APP
-        + '''
+        + """
 from opentelemetry.instrumentation.propagators import (
     TraceResponsePropagator, set_global_response_propagator,
 )
@@ -309,7 +308,7 @@ app.add_url_rule("/x", view_func=lambda: "x")
 print([name for name, _ in call(app, environ("/x"))[2]])
 set_global_response_propagator(TraceResponsePropagator())
 print(dict(call(app, environ("/x"))[2])["traceresponse"])
-'''
+"""
     )
     result = run_app(code)
     names, header = result.stdout.splitlines()
@@ -321,7 +320,7 @@ def test_threads(run_app):
     """Requests at the same time do not see each other."""
     code = (
         APP
-        + '''
+        + """
 import threading
 
 app = flask.Flask("x")
@@ -345,7 +344,7 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-'''
+"""
     )
     result = run_app(code)
     assert len(result.spans) == 8
@@ -493,7 +492,7 @@ def test_asynchronous_view(run_app):
     pytest.importorskip("asgiref")
     code = (
         APP
-        + '''
+        + """
 import asyncio
 
 app = flask.Flask("x")
@@ -507,7 +506,7 @@ async def view():
 
 
 print(call(app, environ("/x")))
-'''
+"""
     )
     result = run_app(code)
     assert result.span("inside")["parent_id"] == result.span("GET /x")["span_id"]
@@ -517,7 +516,7 @@ def test_context_that_is_copied(run_app):
     """A thread that the view starts, with the request's context, after the request's end."""
     code = (
         APP
-        + '''
+        + """
 import contextvars
 import threading
 
@@ -542,7 +541,7 @@ def view():
 print(call(app, environ("/x")))
 go.set()
 started[0].join()
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["GET /x", "later /x"]

@@ -161,7 +161,9 @@ def test_one_span_for_each_call_of_any_library(run_app, target):
             "httpx": 'httpx.get(BASE + "/ok")',
         },
     )
-    assert {name: case.span["scope"]["name"].rpartition(".")[2] for name, case in cases.items()} == {
+    assert {
+        name: case.span["scope"]["name"].rpartition(".")[2] for name, case in cases.items()
+    } == {
         "http.client": "http_client",
         "urllib": "urllib",
         "urllib3": "urllib3",

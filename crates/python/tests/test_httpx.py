@@ -230,8 +230,7 @@ def test_context_goes_along(run_app, target):
     assert {span["parent_id"] for span in calls} == {around["span_id"]}
     assert set(sent[:5]) == {f"00-{span['trace_id']}-{span['span_id']}-03" for span in calls}
     assert sent[5:7] == [
-        f"00-{span['trace_id']}-{span['span_id']}-03"
-        for span in cases["shared_extensions"].spans
+        f"00-{span['trace_id']}-{span['span_id']}-03" for span in cases["shared_extensions"].spans
     ]
     assert sent[7] == "mine"
 

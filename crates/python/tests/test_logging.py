@@ -297,7 +297,8 @@ CODE = {"code.file.path", "code.function.name", "code.line.number"}
 
 
 @pytest.mark.parametrize(
-    "variable", ["OTEL_PYTHON_LOG_CODE_ATTRIBUTES", "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED"]
+    "variable",
+    ["OTEL_PYTHON_LOG_CODE_ATTRIBUTES", "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED"],
 )
 def test_code_attributes(run_app, variable):
     code = app('def work():\n    log.info("x", extra={"a": 1})\nwork()')
@@ -307,7 +308,9 @@ def test_code_attributes(run_app, variable):
     assert (attributes["code.function.name"], attributes["code.line.number"]) == ("work", 6)
 
 
-@pytest.mark.parametrize("level, count", [("error", 2), ("WARNING ", 3), ("notset", 5), ("loud", 5)])
+@pytest.mark.parametrize(
+    "level, count", [("error", 2), ("WARNING ", 3), ("notset", 5), ("loud", 5)]
+)
 def test_handler_level(run_app, level, count):
     result = run_app(
         app("for level in (10, 20, 30, 40, 50): log.log(level, 'x')"),
@@ -363,7 +366,9 @@ def test_correlation(run_app):
     result = run_app(CORRELATED, env=env)
     span = result.span("work")
     outside, inside, info = result.stderr.splitlines()
-    assert "trace_id=0 span_id=0 resource.service.name=shop trace_sampled=False] - outside" in outside
+    assert (
+        "trace_id=0 span_id=0 resource.service.name=shop trace_sampled=False] - outside" in outside
+    )
     assert (
         f"trace_id={span['trace_id']} span_id={span['span_id']}"
         " resource.service.name=shop trace_sampled=True] - inside"
@@ -437,7 +442,9 @@ def test_the_access_log_belongs_to_its_request(run_app):
 
 def test_the_access_log_without_a_span(run_app):
     pytest.importorskip("werkzeug")
-    result = run_app(ACCESS, env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "wsgi,urllib,http_client"})
+    result = run_app(
+        ACCESS, env={"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "wsgi,urllib,http_client"}
+    )
     assert result.spans == []
     assert [item["trace_id"] for item in result.logs] == [None, None]
 

@@ -6,9 +6,8 @@ packages miss server cursors, and the cursors of psycopg2's own connection class
 are no `str` have the name of their text (`execute_values` sends `bytes`).
 """
 
-import pytest
-
 import databases
+import pytest
 
 DRIVERS = ["psycopg", "psycopg2"]
 
@@ -188,8 +187,15 @@ print(named.fetchone().five)
     )
     assert result.stdout == "[(8,)]\n1\n3\n{'four': 4}\n5\n"
     assert result.span_names() == [
-        "create", "pg_temp.double", "create", "insert",
-        "select", "select", "select", "select", "select",
+        "create",
+        "pg_temp.double",
+        "create",
+        "insert",
+        "select",
+        "select",
+        "select",
+        "select",
+        "select",
     ]
     assert result.spans[1]["attributes"]["db.statement"] == "pg_temp.double"
     assert result.spans[3]["attributes"]["db.statement"] == "insert into t values (1,2),(3,4)"
@@ -274,8 +280,13 @@ with local.connect() as connection:
     # What the dialect asks a server at first is below `connect`.
     spans = [span for span in result.spans if span["parent_id"] is None]
     assert [span["name"] for span in spans] == [
-        "connect", "create shop", "insert shop", "select shop",
-        "connect", "select shop", "select shop",
+        "connect",
+        "create shop",
+        "insert shop",
+        "select shop",
+        "connect",
+        "select shop",
+        "select shop",
     ]
     assert spans[3]["attributes"] == {
         "net.peer.name": "127.0.0.1",

@@ -1,9 +1,8 @@
 """PyMySQL and mysqlclient with a real server: the spans of the official packages 0.66b1, whose
 output was recorded side by side."""
 
-import pytest
-
 import databases
+import pytest
 
 DRIVERS = ["pymysql", "MySQLdb"]
 NAMES = {"pymysql": "pymysql", "MySQLdb": "mysqlclient"}
@@ -110,7 +109,15 @@ except Exception as error:
         "({", "[{" if driver == "pymysql" else "({"
     ).replace("},)", "}]" if driver == "pymysql" else "},)")
     assert result.span_names() == [
-        "create", "INSERT", "UPDATE", "select", "SELECT", "select", "nope", "select", "select",
+        "create",
+        "INSERT",
+        "UPDATE",
+        "select",
+        "SELECT",
+        "select",
+        "nope",
+        "select",
+        "select",
     ]
     statuses = [span["status"] for span in result.spans]
     assert statuses == ["UNSET"] * 6 + ["ERROR", "UNSET", "ERROR"]
@@ -124,7 +131,7 @@ def test_below_sqlalchemy(run, driver):
         driver,
         f"""
 from sqlalchemy import create_engine, text
-engine = create_engine("mysql+{NAMES[driver] if driver == 'pymysql' else 'mysqldb'}://root@127.0.0.1:%d/shop" % PORT)
+engine = create_engine("mysql+{NAMES[driver] if driver == "pymysql" else "mysqldb"}://root@127.0.0.1:%d/shop" % PORT)
 with engine.begin() as connection:
     connection.execute(text("create temporary table t(a int)"))
     connection.execute(text("insert into t values (:a)"), [{{"a": 1}}, {{"a": 2}}])
@@ -137,7 +144,10 @@ with engine.begin() as connection:
     spans = [span for span in result.spans if span["parent_id"] is None]
     assert {span["scope"]["name"] for span in spans} == {scope}
     assert [span["name"] for span in spans] == [
-        "connect", "create shop", "insert shop", "select shop",
+        "connect",
+        "create shop",
+        "insert shop",
+        "select shop",
     ]
     assert spans[3]["attributes"] == {
         "net.peer.name": "127.0.0.1",

@@ -1,8 +1,7 @@
 """Quart apps: as the official ASGI package sees them, and with routes and exceptions."""
 
-import pytest
-
 import asgi_expected
+import pytest
 from asgi_expected import MODES, expected_spans, run_group
 
 ROUTES = {
@@ -38,8 +37,7 @@ def test_spans_are_the_official_packages_with_routes(run_app, mode):
 def test_metrics_have_the_route(run_app):
     result, _ = run_group(run_app, "quart", "http", "plain", "not_found")
     routes = [
-        one["attributes"].get("http.route")
-        for one in result.metric("http.server.request.duration")
+        one["attributes"].get("http.route") for one in result.metric("http.server.request.duration")
     ]
     assert routes == ["/items/<int:item_id>", None]
 

@@ -348,8 +348,8 @@ class Pipeline:
                 ):
                     assert hasattr(vars(owner)[name], "__wrapped__"), (owner, name)
             """,
-            "sync": 'shim._begin(shim._describe_pipeline, Pipeline(Strategy())).end()',
-            "async": 'shim._begin(shim._describe_pipeline, Pipeline(AsyncStrategy())).end()',
+            "sync": "shim._begin(shim._describe_pipeline, Pipeline(Strategy())).end()",
+            "async": "shim._begin(shim._describe_pipeline, Pipeline(AsyncStrategy())).end()",
         },
     )
     for name in ("sync", "async"):

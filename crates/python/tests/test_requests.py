@@ -189,9 +189,7 @@ def test_exceptions(run_app, target, mode):
     assert refused.span["status"] == "ERROR"
     assert refused.span["status_description"].startswith("ConnectionError: HTTPConnectionPool(")
     assert "http.status_code" not in refused.span["attributes"]
-    assert refused.measured() == measured(
-        mode, "GET", "127.0.0.1", 1, error="ConnectionError"
-    )
+    assert refused.measured() == measured(mode, "GET", "127.0.0.1", 1, error="ConnectionError")
     # The response that an exception carries is described, too.
     too_many = cases["too_many"]
     assert too_many.span["status_description"] == "TooManyRedirects: Exceeded 0 redirects."
@@ -267,7 +265,9 @@ def test_synthetic_user_agents(run_app, target, agent, kind):
     assert span["attributes"].get("user_agent.synthetic.type") == kind
 
 
-@pytest.mark.parametrize("variable", ["OTEL_PYTHON_REQUESTS_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"])
+@pytest.mark.parametrize(
+    "variable", ["OTEL_PYTHON_REQUESTS_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"]
+)
 def test_excluded_urls(run_app, target, variable):
     """Nothing below requests has a span for them either: the official package for urllib3 has."""
     cases = run_cases(

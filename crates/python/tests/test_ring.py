@@ -3,11 +3,10 @@
 import struct
 
 import pytest
+import ring
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
-
-import ring
 
 CAPACITY = 4096
 PID = 4711
@@ -64,9 +63,7 @@ def test_frames_across_the_end_of_a_lap(tmp_path):
     assert telemetry.span("a")["trace_id"] == "01" * 16
     assert telemetry.span("a")["parent_id"] is None
     assert telemetry.span("a")["scope"]["schema_url"] == "u"
-    assert telemetry.processes == [
-        {"pid": PID, "parent_pid": 1, "executable": "/usr/bin/python3"}
-    ]
+    assert telemetry.processes == [{"pid": PID, "parent_pid": 1, "executable": "/usr/bin/python3"}]
     assert telemetry.dropped == 3
 
 
@@ -92,9 +89,7 @@ def test_measurements_take_the_last_meaning_of_their_numbers(tmp_path):
         attributes = KeyValueList(values=[pair("word", string_value=word)])
         writer.push(21, struct.pack("<I", 1) + attributes.SerializeToString())
         writer.push(22, struct.pack("<IIQqB", 5, 1, 77, -2, 0))
-    writer.push(
-        22, struct.pack("<IIQdB", 5, 0, 78, 0.5, 1 | 2 | 4) + b"\x01" * 16 + b"\x02" * 8
-    )
+    writer.push(22, struct.pack("<IIQdB", 5, 0, 78, 0.5, 1 | 2 | 4) + b"\x01" * 16 + b"\x02" * 8)
     writer.save(tmp_path)
 
     first, second, third = ring.read(tmp_path).metric("requests")

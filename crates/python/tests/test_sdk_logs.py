@@ -170,7 +170,9 @@ with trace.get_tracer("t").start_as_current_span("s"):
         f"std three 3 WARN {trace_id}",
         "shut down",
     ]
-    assert [(record["scope"]["name"], record["body"], record["attributes"]) for record in result.logs] == [
+    assert [
+        (record["scope"]["name"], record["body"], record["attributes"]) for record in result.logs
+    ] == [
         ("app", "one", {"a": 1, "seen": True}),
         ("app", "two", {"seen": True}),
         ("std", "three 3", {"b": 2, "seen": True}),

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from distributions import distribution
 
 GLOBAL = """
@@ -374,7 +373,10 @@ def parts(tmp_path):
         tmp_path,
         "user_parts",
         entry_points={
-            "opentelemetry_traces_sampler": {"picky": "user_parts:Picky", "broken": "user_parts:nothing"},
+            "opentelemetry_traces_sampler": {
+                "picky": "user_parts:Picky",
+                "broken": "user_parts:nothing",
+            },
             "opentelemetry_id_generator": {"counting": "user_parts:Counting"},
             "opentelemetry_resource_detector": {"where": "user_parts:Where"},
             "opentelemetry_traces_exporter": {"file": "user_parts:File"},
@@ -605,7 +607,9 @@ def test_official_packages_that_we_lack_are_activated(run_app, engine_dir, tmp_p
     assert disabled == ("False", "left_alone")
 
 
-@pytest.mark.parametrize("activate", ["FlaskInstrumentor().instrument()", "FlaskInstrumentor().instrument_app(app)"])
+@pytest.mark.parametrize(
+    "activate", ["FlaskInstrumentor().instrument()", "FlaskInstrumentor().instrument_app(app)"]
+)
 def test_ours_steps_back_where_the_app_activates_the_official_one(run_app, activate):
     before = activate.replace("instrument()", "instrument()") if "_app" not in activate else ""
     after = activate if "_app" in activate else ""

@@ -34,16 +34,22 @@ def only_span(result):
 
 STATEMENTS = [
     ('cursor.execute("create table t(a, b)")', "create", "create table t(a, b)"),
-    ('cursor.executemany("DELETE FROM one WHERE a = ?", [(1,), (2,)])', "DELETE",
-     "DELETE FROM one WHERE a = ?"),
+    (
+        'cursor.executemany("DELETE FROM one WHERE a = ?", [(1,), (2,)])',
+        "DELETE",
+        "DELETE FROM one WHERE a = ?",
+    ),
     ('cursor.execute("/* a */ SELECT 1")', "SELECT", "/* a */ SELECT 1"),
     ('cursor.execute("  /* a */ SELECT 1")', "SELECT", "  /* a */ SELECT 1"),
     ('cursor.execute("/* a\\n b */ -- c\\nSELECT 1")', "SELECT", "/* a\n b */ -- c\nSELECT 1"),
     ('cursor.execute("")', "sqlite", ""),
     ('cursor.execute(" /* a */ ")', "sqlite", " /* a */ "),
     ('connection.execute("SELECT ?", (1,))', "SELECT", "SELECT ?"),
-    ('connection.executemany("DELETE FROM one WHERE a = ?", [(1,)])', "DELETE",
-     "DELETE FROM one WHERE a = ?"),
+    (
+        'connection.executemany("DELETE FROM one WHERE a = ?", [(1,)])',
+        "DELETE",
+        "DELETE FROM one WHERE a = ?",
+    ),
     ('cursor.executescript("select 1; select 2")', "select", "select 1; select 2"),
     ('connection.executescript("select 1; select 2")', "select", "select 1; select 2"),
     ('with connection as same: same.cursor().execute("select 1")', "select", "select 1"),

@@ -1,8 +1,7 @@
 """Starlette apps."""
 
-import pytest
-
 import asgi_expected
+import pytest
 from asgi_expected import MODES, Expected, expected_spans, run_group, with_route
 
 #: As in `test_fastapi`; and `Host` routes, which the official package names after the path.
@@ -31,11 +30,7 @@ def answered(spans):
                 {**own, **({"http.status_code": 500} if is_start else {})},
                 {
                     **own,
-                    **(
-                        {"http.response.status_code": 500, "error.type": "500"}
-                        if is_start
-                        else {}
-                    ),
+                    **({"http.response.status_code": 500, "error.type": "500"} if is_start else {}),
                 },
             )
         )
@@ -71,9 +66,7 @@ def test_metrics_have_the_route(run_app, mode):
     expected = []
     for request, target in TARGETS.items():
         (span,) = [span for span in requests[request] if span["kind"] == "SERVER"]
-        expected.append(
-            asgi_expected.duration_attributes(span["attributes"], mode, target)
-        )
+        expected.append(asgi_expected.duration_attributes(span["attributes"], mode, target))
     assert measured == expected
 
 

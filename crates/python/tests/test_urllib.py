@@ -1,6 +1,16 @@
 """urllib.request, against recordings of the official package."""
 
-from clients import MODES, NEW, NEW_BOUNDARIES, OLD, SCHEMA_URLS, exception_of, named, run_cases, target
+from clients import (
+    MODES,
+    NEW,
+    NEW_BOUNDARIES,
+    OLD,
+    SCHEMA_URLS,
+    exception_of,
+    named,
+    run_cases,
+    target,
+)
 
 SETUP = """
 from urllib.request import Request, build_opener, urlopen
@@ -94,7 +104,9 @@ def test_calls(run_app, target, mode):
 
 @MODES
 def test_refused(run_app, target, mode):
-    case = run_cases(run_app, target, SETUP, {"refused": "quietly(urlopen, NOWHERE)"}, mode)["refused"]
+    case = run_cases(run_app, target, SETUP, {"refused": "quietly(urlopen, NOWHERE)"}, mode)[
+        "refused"
+    ]
     assert case.span["status_description"].startswith("URLError: <urlopen error")
     assert case.measured() == measured(mode, "GET", "http://127.0.0.1:1/x", error="URLError")
 

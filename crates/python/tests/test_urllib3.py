@@ -190,7 +190,9 @@ def test_redirects_to_other_pools_are_calls(run_app, target):
     spans = run_cases(
         run_app, target, SETUP, {"redirect": 'pool.request("GET", BASE + "/redirect")'}
     )["redirect"].spans
-    assert [(span["attributes"]["http.url"], span["attributes"]["http.status_code"]) for span in spans] == [
+    assert [
+        (span["attributes"]["http.url"], span["attributes"]["http.status_code"]) for span in spans
+    ] == [
         (target.url + "/redirect", 302),
         (target.url + "/ok", 200),
     ]

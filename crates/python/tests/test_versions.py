@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-
 import ring
 
 # Minor versions of Python 3: the oldest, and the first that is too new to be looked for.

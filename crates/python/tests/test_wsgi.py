@@ -5,7 +5,6 @@ docs/differences.md."""
 import sys
 
 import pytest
-
 from wsgi_driver import DRIVER, NEW, NEW_DURATION, OLD, OLD_ACTIVE, OLD_DURATION
 
 WSGI = "opentelemetry.instrumentation.wsgi"
@@ -88,46 +87,129 @@ def changed(base, changes):
 OLD_CASES = [
     ("'/x?y=1'", "GET /x", "UNSET", "", {"http.target": "/x?y=1", "http.status_code": 200}),
     ("'/boom'", "GET /boom", "ERROR", "ValueError: kaput", {"http.target": "/boom"}),
-    ("'/status/404_NF'", "GET", "UNSET", "", {
-        "http.target": "/status/404_NF", "http.status_code": 404,
-    }),
-    ("'/status/500_ISE'", "GET /status/500_ISE", "ERROR", "", {
-        "http.target": "/status/500_ISE", "http.status_code": 500,
-    }),
-    ("'/status/abc_def'", "GET /status/abc_def", "ERROR", "Non-integer HTTP status: abc", {
-        "http.target": "/status/abc_def",
-    }),
+    (
+        "'/status/404_NF'",
+        "GET",
+        "UNSET",
+        "",
+        {
+            "http.target": "/status/404_NF",
+            "http.status_code": 404,
+        },
+    ),
+    (
+        "'/status/500_ISE'",
+        "GET /status/500_ISE",
+        "ERROR",
+        "",
+        {
+            "http.target": "/status/500_ISE",
+            "http.status_code": 500,
+        },
+    ),
+    (
+        "'/status/abc_def'",
+        "GET /status/abc_def",
+        "ERROR",
+        "Non-integer HTTP status: abc",
+        {
+            "http.target": "/status/abc_def",
+        },
+    ),
     # PEP 3333 wants a reason after the code; the official package fails the request without.
-    ("'/status/204'", "GET /status/204", "UNSET", "", {
-        "http.target": "/status/204", "http.status_code": 204,
-    }),
+    (
+        "'/status/204'",
+        "GET /status/204",
+        "UNSET",
+        "",
+        {
+            "http.target": "/status/204",
+            "http.status_code": 204,
+        },
+    ),
     ("'/twice'", "GET /twice", "ERROR", "", {"http.target": "/twice", "http.status_code": 500}),
-    ("'/chunks/fail'", "GET /chunks/fail", "ERROR", "KeyError: 'chunk'", {
-        "http.target": "/chunks/fail", "http.status_code": 200,
-    }),
-    ("'/x', method='FOO'", "HTTP", "UNSET", "", {
-        "http.method": "_OTHER", "http.target": "/x", "http.status_code": 200,
-    }),
+    (
+        "'/chunks/fail'",
+        "GET /chunks/fail",
+        "ERROR",
+        "KeyError: 'chunk'",
+        {
+            "http.target": "/chunks/fail",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/x', method='FOO'",
+        "HTTP",
+        "UNSET",
+        "",
+        {
+            "http.method": "_OTHER",
+            "http.target": "/x",
+            "http.status_code": 200,
+        },
+    ),
     ("'/x', PATH_INFO=''", "GET", "UNSET", "", {"http.target": "/x", "http.status_code": 200}),
     # A port that is none: the official package fails the request.
-    ("'/x', SERVER_PORT='abc'", "GET /x", "UNSET", "", {
-        "http.target": "/x", "net.host.port": None, "http.status_code": 200,
-    }),
-    ("'/a b?sig=1&sig=2&c=d+e', RAW_URI=None, HTTP_HOST='u:p@h'", "GET /a b", "UNSET", "", {
-        "http.host": "u:p@h", "net.host.name": "u:p@h", "http.target": None,
-        "http.url": "http://REDACTED:REDACTED@h/a%20b?sig=REDACTED&c=d+e",
-        "http.status_code": 200,
-    }),
-    ("'/x', RAW_URI=None, HTTP_HOST=None, SCRIPT_NAME='/app'", "GET /x", "UNSET", "", {
-        "http.host": None, "net.host.name": None, "http.target": None,
-        "http.url": "http://127.0.0.1:5000/app/x", "http.status_code": 200,
-    }),
-    ("'/x', SERVER_PROTOCOL='SPDY'", "GET /x", "UNSET", "", {
-        "http.target": "/x", "http.flavor": "SPDY", "http.status_code": 200,
-    }),
-    ("'/x', HTTP_USER_AGENT=''", "GET /x", "UNSET", "", {
-        "http.target": "/x", "http.user_agent": None, "http.status_code": 200,
-    }),
+    (
+        "'/x', SERVER_PORT='abc'",
+        "GET /x",
+        "UNSET",
+        "",
+        {
+            "http.target": "/x",
+            "net.host.port": None,
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/a b?sig=1&sig=2&c=d+e', RAW_URI=None, HTTP_HOST='u:p@h'",
+        "GET /a b",
+        "UNSET",
+        "",
+        {
+            "http.host": "u:p@h",
+            "net.host.name": "u:p@h",
+            "http.target": None,
+            "http.url": "http://REDACTED:REDACTED@h/a%20b?sig=REDACTED&c=d+e",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/x', RAW_URI=None, HTTP_HOST=None, SCRIPT_NAME='/app'",
+        "GET /x",
+        "UNSET",
+        "",
+        {
+            "http.host": None,
+            "net.host.name": None,
+            "http.target": None,
+            "http.url": "http://127.0.0.1:5000/app/x",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/x', SERVER_PROTOCOL='SPDY'",
+        "GET /x",
+        "UNSET",
+        "",
+        {
+            "http.target": "/x",
+            "http.flavor": "SPDY",
+            "http.status_code": 200,
+        },
+    ),
+    (
+        "'/x', HTTP_USER_AGENT=''",
+        "GET /x",
+        "UNSET",
+        "",
+        {
+            "http.target": "/x",
+            "http.user_agent": None,
+            "http.status_code": 200,
+        },
+    ),
 ]
 
 
@@ -158,21 +240,57 @@ def test_old_metrics(run_app):
 
 
 NEW_CASES = [
-    ("'/x?y=1'", "UNSET", "", {
-        "url.path": "/x", "url.query": "y=1", "http.response.status_code": 200,
-    }, {"http.response.status_code": 200}),
-    ("'/boom'", "ERROR", "kaput", {"url.path": "/boom", "error.type": "ValueError"}, {
-        "error.type": "ValueError",
-    }),
-    ("'/chunks/fail'", "ERROR", "KeyError: 'chunk'", {
-        "url.path": "/chunks/fail", "http.response.status_code": 200,
-    }, {"http.response.status_code": 200}),
-    ("'/status/500_ISE'", "ERROR", "", {
-        "url.path": "/status/500_ISE", "http.response.status_code": 500, "error.type": "500",
-    }, {"http.response.status_code": 500, "error.type": "500"}),
-    ("'/status/abc_def'", "ERROR", "Non-integer HTTP status: abc", {
-        "url.path": "/status/abc_def", "error.type": "abc",
-    }, {"error.type": "abc"}),
+    (
+        "'/x?y=1'",
+        "UNSET",
+        "",
+        {
+            "url.path": "/x",
+            "url.query": "y=1",
+            "http.response.status_code": 200,
+        },
+        {"http.response.status_code": 200},
+    ),
+    (
+        "'/boom'",
+        "ERROR",
+        "kaput",
+        {"url.path": "/boom", "error.type": "ValueError"},
+        {
+            "error.type": "ValueError",
+        },
+    ),
+    (
+        "'/chunks/fail'",
+        "ERROR",
+        "KeyError: 'chunk'",
+        {
+            "url.path": "/chunks/fail",
+            "http.response.status_code": 200,
+        },
+        {"http.response.status_code": 200},
+    ),
+    (
+        "'/status/500_ISE'",
+        "ERROR",
+        "",
+        {
+            "url.path": "/status/500_ISE",
+            "http.response.status_code": 500,
+            "error.type": "500",
+        },
+        {"http.response.status_code": 500, "error.type": "500"},
+    ),
+    (
+        "'/status/abc_def'",
+        "ERROR",
+        "Non-integer HTTP status: abc",
+        {
+            "url.path": "/status/abc_def",
+            "error.type": "abc",
+        },
+        {"error.type": "abc"},
+    ),
 ]
 
 
@@ -210,12 +328,12 @@ def test_app_that_is_a_generator(run_app):
 def test_body_that_is_never_asked_for(run_app):
     code = (
         APP
-        + '''
+        + """
 body = wsgi.told(lazy)(environ("/x"), lambda *arguments: None)
 assert _native.current() is None
 del body
 print("dropped")
-'''
+"""
     )
     result = run_app(code)
     assert [span["name"] for span in result.spans] == ["GET /x"]
@@ -227,7 +345,7 @@ def test_what_is_not_touched(run_app):
     """Lists, a server's file wrapper, `write`, keywords, the app's attributes."""
     code = (
         APP
-        + '''
+        + """
 class FileWrapper:
     def __init__(self, file):
         self.file = file
@@ -257,7 +375,7 @@ assert wrapped(environ("/list"), start_response) is chunks
 entries = environ("/file", **{"wsgi.file_wrapper": FileWrapper})
 assert type(wrapped(entries, start_response)) is FileWrapper
 assert written == [b"first", b"first"]
-'''
+"""
     )
     result = run_app(code)
     assert result.span_names() == ["GET /list", "GET /file"]
@@ -279,7 +397,7 @@ def test_faults_do_not_reach_the_app(run_app):
     assert "http.host" not in span["attributes"]
 
 
-SERVED = '''
+SERVED = """
 import os
 import sys
 
@@ -292,7 +410,7 @@ def app(environ, start_response):
 
 
 port = int(os.environ["PORT"])
-'''
+"""
 
 SERVERS = {
     "wsgiref": "from wsgiref.simple_server import make_server\n"
@@ -301,8 +419,7 @@ SERVERS = {
     "werkzeug with debugger": "from werkzeug.serving import run_simple\n"
     "run_simple('127.0.0.1', port, app, use_debugger=True)\n",
     "waitress": "import waitress\nwaitress.serve(app, host='127.0.0.1', port=port)\n",
-    "cheroot": "from cheroot.wsgi import Server\n"
-    "Server(('127.0.0.1', port), app).start()\n",
+    "cheroot": "from cheroot.wsgi import Server\nServer(('127.0.0.1', port), app).start()\n",
     "gevent": "from gevent import monkey\nmonkey.patch_all()\n"
     "from gevent.pywsgi import WSGIServer\n"
     "WSGIServer(('127.0.0.1', port), app).serve_forever()\n",
@@ -362,10 +479,10 @@ def test_too_many_hosts(run_app):
     """Whoever sends ever new `Host` headers makes no more attribute sets than the limit."""
     code = (
         APP
-        + '''
+        + """
 for number in range(5000):
     call(app, environ("/x", HTTP_HOST="host%d" % number))
-'''
+"""
     )
     result = run_app(code)
     assert result.dropped == 0
@@ -375,6 +492,4 @@ for number in range(5000):
     assert len(sets) <= 2_049
     assert (("otel.metric.overflow", True),) in sets
     assert sum(item["value"] for item in active) == 0
-    assert result.metric("http.server.duration")[-1]["attributes"] == {
-        "otel.metric.overflow": True
-    }
+    assert result.metric("http.server.duration")[-1]["attributes"] == {"otel.metric.overflow": True}

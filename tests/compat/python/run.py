@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import tomllib
 
 import suites
 import table
+import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
@@ -180,7 +180,9 @@ def run_pytest(python, selection, directory, engine, done):
                 kept.write(log.read_bytes())
         lines = [json.loads(line) for line in outcomes.read_text("utf-8").splitlines()]
         if not any(line["event"] == "sdk" for line in lines):
-            raise SystemExit(f"compat: {directory}: pytest did not start\n{log.read_text()[-3000:]}")
+            raise SystemExit(
+                f"compat: {directory}: pytest did not start\n{log.read_text()[-3000:]}"
+            )
         return status, lines
 
 

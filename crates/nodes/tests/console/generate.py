@@ -14,6 +14,7 @@ import random
 import struct
 import sys
 
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -23,7 +24,6 @@ from opentelemetry.sdk._logs.export import (
     InMemoryLogRecordExporter,
     SimpleLogRecordProcessor,
 )
-from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import (
@@ -59,7 +59,9 @@ RESOURCE = Resource(
     schema_url="https://opentelemetry.io/schemas/1.37.0",
 )
 
-AWKWARD_TEXT = 'quote " backslash \\ slash / tab \t bell \a del \x7f é 漢 \U0001f375 \u2028 \x1b[31m\r\n'
+AWKWARD_TEXT = (
+    'quote " backslash \\ slash / tab \t bell \a del \x7f é 漢 \U0001f375 \u2028 \x1b[31m\r\n'
+)
 
 
 # With integers among them, as the official HTTP instrumentation lists them.
@@ -193,7 +195,9 @@ def logs(directory):
             body="\x1b[31m\x1b[1mWARNING\x1b[0m\n * Running on http://127.0.0.1:5055",
         )
     )
-    parent = SpanContext(0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, True, TraceFlags(1))
+    parent = SpanContext(
+        0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, True, TraceFlags(1)
+    )
     logger.emit(
         LogRecord(
             timestamp=start + 1_000,
@@ -201,7 +205,11 @@ def logs(directory):
             context=set_span_in_context(NonRecordingSpan(parent)),
             severity_number=SeverityNumber.ERROR3,
             severity_text="CRITICAL",
-            body={"text": AWKWARD_TEXT, "list": [1, 2.5, None, {"deep": [[]]}], "bytes": b"\x00\xff"},
+            body={
+                "text": AWKWARD_TEXT,
+                "list": [1, 2.5, None, {"deep": [[]]}],
+                "bytes": b"\x00\xff",
+            },
             attributes={"code.lineno": 12, "nested": {"a": [True, {}]}, "raw": b"abc"},
             event_name="task.failed",
         )

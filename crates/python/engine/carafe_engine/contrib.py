@@ -49,7 +49,9 @@ def watch():
     for name, instrumentor in _FOR_ONE_APP.items():
         hooks.when_imported(_PREFIX + name, _method_watcher(name, instrumentor, "instrument_app"))
     for name in _MIDDLEWARE:
-        hooks.when_imported(_PREFIX + name, _method_watcher(name, "OpenTelemetryMiddleware", "__init__"))
+        hooks.when_imported(
+            _PREFIX + name, _method_watcher(name, "OpenTelemetryMiddleware", "__init__")
+        )
 
 
 def _step_back(name):
@@ -143,7 +145,9 @@ def _activate(package):
     try:
         from opentelemetry.util._importlib_metadata import entry_points
     except ImportError as error:
-        _native.notice(2, package, "", "its official package needs the OpenTelemetry API: %s" % (error,))
+        _native.notice(
+            2, package, "", "its official package needs the OpenTelemetry API: %s" % (error,)
+        )
         return
     for entry_point in entry_points(group=_ENTRY_POINTS):
         name = entry_point.name
@@ -155,7 +159,9 @@ def _activate(package):
         try:
             _instrument(entry_point)
         except Exception as error:
-            _native.notice(2, name, "", "its official package: %s: %s" % (type(error).__name__, error))
+            _native.notice(
+                2, name, "", "its official package: %s: %s" % (type(error).__name__, error)
+            )
 
 
 def _package_of(entry_point):
@@ -189,6 +195,8 @@ def _installed():
         except OSError:
             continue
         for entry in entries:
-            if entry.startswith(_DISTRIBUTION_PREFIX) and entry.endswith((".dist-info", ".egg-info")):
+            if entry.startswith(_DISTRIBUTION_PREFIX) and entry.endswith(
+                (".dist-info", ".egg-info")
+            ):
                 names.add(entry[len(_DISTRIBUTION_PREFIX) :].partition("-")[0])
     return names

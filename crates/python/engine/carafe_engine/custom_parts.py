@@ -3,7 +3,7 @@ detectors and exporters of installed distributions, found by their entry points.
 
 import os
 
-import opentelemetry.trace  # noqa: F401: first, so that its import has made the provider
+import opentelemetry.trace  # noqa: F401 - first, so that its import has made the provider
 from opentelemetry.util._importlib_metadata import entry_points
 
 from carafe_engine import _native
@@ -28,7 +28,9 @@ def _entry_point(group, name):
 def _sampler(name):
     from carafe_engine import traces
 
-    sampler = _entry_point("opentelemetry_traces_sampler", name)(os.environ.get("OTEL_TRACES_SAMPLER_ARG"))
+    sampler = _entry_point("opentelemetry_traces_sampler", name)(
+        os.environ.get("OTEL_TRACES_SAMPLER_ARG")
+    )
     if not callable(getattr(sampler, "should_sample", None)):
         raise TypeError("%r is no sampler" % (sampler,))
     traces.provider().sampler = sampler

@@ -5,7 +5,11 @@ written to the ring when the processors have seen it.
 """
 
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord, SynchronousMultiLogRecordProcessor
+from opentelemetry.sdk._logs import (
+    LogRecordLimits,
+    ReadWriteLogRecord,
+    SynchronousMultiLogRecordProcessor,
+)
 from opentelemetry.sdk._logs._internal._exceptions import told
 from opentelemetry.trace import TraceFlags
 
@@ -49,4 +53,6 @@ class Processors:
 
 
 def _record(arguments):
-    return LogRecord(**{name: value for name, value in arguments.items() if name in _KNOWN_ARGUMENTS})
+    return LogRecord(
+        **{name: value for name, value in arguments.items() if name in _KNOWN_ARGUMENTS}
+    )

@@ -71,7 +71,9 @@ class LoggerProvider(_logs.LoggerProvider):
 
             from carafe_engine.traces import _configured
 
-            self._configurator = _configured("OTEL_PYTHON_LOGGER_CONFIGURATOR", "_opentelemetry_logger_configurator")
+            self._configurator = _configured(
+                "OTEL_PYTHON_LOGGER_CONFIGURATOR", "_opentelemetry_logger_configurator"
+            )
 
     def _go_on_in_child(self):
         # Another thread of the parent may have held it.
@@ -95,7 +97,9 @@ class LoggerProvider(_logs.LoggerProvider):
             scope = InstrumentationScope(name, version, schema_url, attributes)
             try:
                 if not self._configurator(scope).is_enabled:
-                    return NoOpLogger(name, version=version, schema_url=schema_url, attributes=attributes)
+                    return NoOpLogger(
+                        name, version=version, schema_url=schema_url, attributes=attributes
+                    )
             except Exception:  # the application's function; its records matter more
                 _logger().exception("the logger configurator failed for %s; it is enabled", name)
         return Logger(name or "", version, schema_url, attributes)

@@ -137,7 +137,9 @@ class Meter(metrics.Meter):
                 "up to the maximum length 255" % (name,)
             )
         if checked["unit"] is None:
-            raise Exception("invalid unit %r: ASCII characters, up to the maximum length 63" % (unit,))
+            raise Exception(
+                "invalid unit %r: ASCII characters, up to the maximum length 63" % (unit,)
+            )
         with self._lock:
             status = self._register_instrument(name, made, unit, description, boundaries)
             if not status.already_registered:
@@ -153,7 +155,9 @@ class Meter(metrics.Meter):
         if not status.already_registered and issubclass(made, Asynchronous):
             self._owner._observe(instrument, callbacks or ())
         if status.conflict:
-            self._log_instrument_registration_conflict(name, shown.__name__, unit, description, status)
+            self._log_instrument_registration_conflict(
+                name, shown.__name__, unit, description, status
+            )
         return instrument
 
     def create_counter(self, name, unit="", description=""):
@@ -165,22 +169,36 @@ class Meter(metrics.Meter):
     def create_gauge(self, name, unit="", description=""):
         return self._create(_NativeGauge, _Gauge, name, unit, description)
 
-    def create_histogram(self, name, unit="", description="", *, explicit_bucket_boundaries_advisory=None):
+    def create_histogram(
+        self, name, unit="", description="", *, explicit_bucket_boundaries_advisory=None
+    ):
         boundaries = _checked_boundaries(explicit_bucket_boundaries_advisory)
         return self._create(_NativeHistogram, Histogram, name, unit, description, boundaries)
 
     def create_observable_counter(self, name, callbacks=None, unit="", description=""):
         return self._create(
-            _NativeObservableCounter, ObservableCounter, name, unit, description, callbacks=callbacks
+            _NativeObservableCounter,
+            ObservableCounter,
+            name,
+            unit,
+            description,
+            callbacks=callbacks,
         )
 
     def create_observable_up_down_counter(self, name, callbacks=None, unit="", description=""):
         return self._create(
-            _NativeObservableUpDownCounter, ObservableUpDownCounter, name, unit, description, callbacks=callbacks
+            _NativeObservableUpDownCounter,
+            ObservableUpDownCounter,
+            name,
+            unit,
+            description,
+            callbacks=callbacks,
         )
 
     def create_observable_gauge(self, name, callbacks=None, unit="", description=""):
-        return self._create(_NativeObservableGauge, ObservableGauge, name, unit, description, callbacks=callbacks)
+        return self._create(
+            _NativeObservableGauge, ObservableGauge, name, unit, description, callbacks=callbacks
+        )
 
 
 def _checked_boundaries(boundaries):
@@ -210,7 +228,9 @@ class MeterProvider(metrics.MeterProvider):
 
             from carafe_engine.traces import _configured
 
-            self._configurator = _configured("OTEL_PYTHON_METER_CONFIGURATOR", "_opentelemetry_meter_configurator")
+            self._configurator = _configured(
+                "OTEL_PYTHON_METER_CONFIGURATOR", "_opentelemetry_meter_configurator"
+            )
 
     def get_meter(self, name, version=None, schema_url=None, attributes=None):
         if not name:
@@ -325,7 +345,9 @@ class _Callbacks:
                 self._start()
 
     def _start(self):
-        self._thread = threading.Thread(target=self._run, name="carafe-observable-instruments", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="carafe-observable-instruments", daemon=True
+        )
         self._thread.start()
 
     def resume(self):

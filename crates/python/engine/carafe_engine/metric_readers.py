@@ -55,9 +55,13 @@ class Readers:
         try:
             create = _OBSERVABLE[instrument._number]
             meter = self._meter(instrument.instrumentation_scope)
-            getattr(meter, create)(instrument.name, callbacks, instrument.unit, instrument.description)
+            getattr(meter, create)(
+                instrument.name, callbacks, instrument.unit, instrument.description
+            )
         except Exception as error:
             _native.fault("readers of " + instrument.name, error)
 
     def _meter(self, scope):
-        return self.provider.get_meter(scope.name, scope.version, scope.schema_url, scope.attributes)
+        return self.provider.get_meter(
+            scope.name, scope.version, scope.schema_url, scope.attributes
+        )

@@ -27,7 +27,9 @@ class _Finder:
         installed = [join(entry, "sdk") for entry in path or ()]
         # A spec without a loader and with locations is a namespace package.
         spec = ModuleSpec(NAME, None, is_package=True)
-        spec.submodule_search_locations = [DIRECTORY] + [portion for portion in installed if isdir(portion)]
+        spec.submodule_search_locations = [DIRECTORY] + [
+            portion for portion in installed if isdir(portion)
+        ]
         return spec
 
     def invalidate_caches(self):

@@ -14,7 +14,9 @@ _LOWEST_MINOR = 30
 
 # What the native half, or the launcher, does by itself.
 _NATIVE_SAMPLERS = frozenset(
-    prefix + root for prefix in ("", "parentbased_") for root in ("always_on", "always_off", "traceidratio")
+    prefix + root
+    for prefix in ("", "parentbased_")
+    for root in ("always_on", "always_off", "traceidratio")
 )
 _NATIVE_DETECTORS = frozenset(("otel", "service_instance", "process", "os", "host"))
 _NATIVE_EXPORTERS = frozenset(("otlp", "otlp_proto_grpc", "otlp_proto_http", "console", "none"))
@@ -43,7 +45,12 @@ def load():
         try:
             from carafe_engine import custom_parts
         except ImportError as error:
-            _native.notice(2, "opentelemetry", "", "%s needs the OpenTelemetry API: %s" % (", ".join(custom), error))
+            _native.notice(
+                2,
+                "opentelemetry",
+                "",
+                "%s needs the OpenTelemetry API: %s" % (", ".join(custom), error),
+            )
         else:
             custom_parts.load(custom)
 
@@ -75,7 +82,12 @@ def _is_api_known():
         numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
         _is_known_api = len(numbers) == 2 and numbers[0] == 1 and numbers[1] >= _LOWEST_MINOR
         if not _is_known_api:
-            _native.notice(1, "opentelemetry-api", version, "Carafe's SDK is for 1.%d and later 1.x" % _LOWEST_MINOR)
+            _native.notice(
+                1,
+                "opentelemetry-api",
+                version,
+                "Carafe's SDK is for 1.%d and later 1.x" % _LOWEST_MINOR,
+            )
     return _is_known_api
 
 
@@ -93,7 +105,9 @@ def _share_context(context):
         return
     configured = os.environ.get("OTEL_PYTHON_CONTEXT")
     if configured not in (None, "", "contextvars_context"):
-        _native.notice(2, "opentelemetry.context", "", "OTEL_PYTHON_CONTEXT=%s is not used" % configured)
+        _native.notice(
+            2, "opentelemetry.context", "", "OTEL_PYTHON_CONTEXT=%s is not used" % configured
+        )
 
     class RuntimeContext(_native.RuntimeContext, context.context._RuntimeContext):
         """The native one, as an object whose attributes can be replaced."""
@@ -108,7 +122,9 @@ def _provide_traces(trace):
     trace.Tracer.register(_native.Tracer)
     configured = os.environ.get("OTEL_PYTHON_TRACER_PROVIDER")
     if configured not in (None, "", "sdk_tracer_provider"):
-        _native.notice(1, "opentelemetry.trace", "", "OTEL_PYTHON_TRACER_PROVIDER names %s" % configured)
+        _native.notice(
+            1, "opentelemetry.trace", "", "OTEL_PYTHON_TRACER_PROVIDER names %s" % configured
+        )
         return
     from carafe_engine import traces
 
@@ -130,7 +146,9 @@ def _provide_metrics(metrics):
         return
     configured = os.environ.get("OTEL_PYTHON_METER_PROVIDER")
     if configured not in (None, "", "sdk_meter_provider"):
-        _native.notice(1, "opentelemetry.metrics", "", "OTEL_PYTHON_METER_PROVIDER names %s" % configured)
+        _native.notice(
+            1, "opentelemetry.metrics", "", "OTEL_PYTHON_METER_PROVIDER names %s" % configured
+        )
         return
     from carafe_engine import meters
 
@@ -142,7 +160,9 @@ def _provide_logs(logs):
         return
     configured = os.environ.get("OTEL_PYTHON_LOGGER_PROVIDER")
     if configured not in (None, "", "sdk_logger_provider"):
-        _native.notice(1, "opentelemetry._logs", "", "OTEL_PYTHON_LOGGER_PROVIDER names %s" % configured)
+        _native.notice(
+            1, "opentelemetry._logs", "", "OTEL_PYTHON_LOGGER_PROVIDER names %s" % configured
+        )
         return
     from carafe_engine import loggers
 

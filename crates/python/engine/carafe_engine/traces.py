@@ -37,12 +37,18 @@ class TracerProvider(trace.TracerProvider):
         self._limits = None
         self._sampler = None
         self._id_generator = None
-        self._configurator = _configured("OTEL_PYTHON_TRACER_CONFIGURATOR", "_opentelemetry_tracer_configurator")
+        self._configurator = _configured(
+            "OTEL_PYTHON_TRACER_CONFIGURATOR", "_opentelemetry_tracer_configurator"
+        )
         # The process that the resource is of, and the resource.
         self._resource = (None, None)
 
     def get_tracer(
-        self, instrumenting_module_name, instrumenting_library_version=None, schema_url=None, attributes=None
+        self,
+        instrumenting_module_name,
+        instrumenting_library_version=None,
+        schema_url=None,
+        attributes=None,
     ):
         name = instrumenting_module_name
         if not name:
@@ -67,7 +73,9 @@ class TracerProvider(trace.TracerProvider):
                 if not self._configurator(scope).is_enabled:
                     return trace.NoOpTracer()
             except Exception:  # the application's function; its spans matter more
-                _logger().exception("Failed to create a Tracer Config for %s, using the default", scope)
+                _logger().exception(
+                    "Failed to create a Tracer Config for %s, using the default", scope
+                )
         return self._native.tracer(name, version, schema_url, attributes)
 
     @property

@@ -42,9 +42,7 @@ class ResponseSetter:
 
 RESPONSE_SETTER = ResponseSetter()
 
-hooks.when_imported(
-    "opentelemetry.instrumentation.propagators", _native.set_response_propagators
-)
+hooks.when_imported("opentelemetry.instrumentation.propagators", _native.set_response_propagators)
 
 
 def wrap_call(original, library):

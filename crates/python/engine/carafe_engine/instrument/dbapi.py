@@ -79,7 +79,9 @@ class Traced:
         for name in self._methods:
             method = _native.dbapi_method(self._driver, traced, name)
             if method is None:
-                _native.notice(1, factory.__module__ + "." + factory.__qualname__, "", "too many classes")
+                _native.notice(
+                    1, factory.__module__ + "." + factory.__qualname__, "", "too many classes"
+                )
                 traced = factory
                 break
             setattr(traced, name, method)

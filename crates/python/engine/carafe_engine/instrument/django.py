@@ -6,7 +6,7 @@ import os
 import sys
 
 from carafe_engine import _native
-from carafe_engine.instrument import wsgi  # noqa: F401: propagators of responses
+from carafe_engine.instrument import wsgi  # noqa: F401 - propagators of responses
 from carafe_engine.instrument.patches import Patches
 
 _patches = Patches()

@@ -74,9 +74,11 @@ def _has_own_providers(app):
 
 
 def _wrap_task(original):
-    start = _native.provider().tracer(
-        "opentelemetry.instrumentation.fastapi", _native.VERSION
-    ).start_as_current_span
+    start = (
+        _native.provider()
+        .tracer("opentelemetry.instrumentation.fastapi", _native.VERSION)
+        .start_as_current_span
+    )
 
     async def __call__(self):
         function = self.func

@@ -55,7 +55,12 @@ def _level(module):
 
 def _correlate(module):
     global _factory
-    levels = {"debug": module.DEBUG, "info": module.INFO, "warning": module.WARNING, "error": module.ERROR}
+    levels = {
+        "debug": module.DEBUG,
+        "info": module.INFO,
+        "warning": module.WARNING,
+        "error": module.ERROR,
+    }
     level = levels.get(os.environ.get("OTEL_PYTHON_LOG_LEVEL"), module.INFO)
     module.basicConfig(format=os.environ.get("OTEL_PYTHON_LOG_FORMAT") or FORMAT, level=level)
     _factory = _native.RecordFactory(module.getLogRecordFactory(), _service_name())

@@ -14,7 +14,9 @@ _OLD, _NEW = 1, 2
 
 def _generations(name):
     """Which generations of attribute names are wanted."""
-    wanted = [word.strip() for word in os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(",")]
+    wanted = [
+        word.strip() for word in os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(",")
+    ]
     if name + "/dup" in wanted:
         return _OLD | _NEW
     return _NEW if name in wanted else _OLD

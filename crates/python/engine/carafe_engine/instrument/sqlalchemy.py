@@ -173,7 +173,13 @@ def _describe_postgresql(attributes, connection, has_host):
     if host and host.startswith("/"):
         attributes["net.transport"] = "other"
         if port:
-            _put(attributes, "http", "net.peer.name", "server.address", "%s/.s.PGSQL.%s" % (host, port))
+            _put(
+                attributes,
+                "http",
+                "net.peer.name",
+                "server.address",
+                "%s/.s.PGSQL.%s" % (host, port),
+            )
     else:
         attributes["net.transport"] = "ip_tcp"
         if host:

@@ -54,10 +54,7 @@ def _wrap_start(original):
 
 
 def _is_worker(target):
-    return (
-        target is not None
-        and getattr(target, "__module__", None) == "concurrent.futures.thread"
-    )
+    return target is not None and getattr(target, "__module__", None) == "concurrent.futures.thread"
 
 
 def _wrap_run(original):

@@ -67,9 +67,7 @@ class _ResponseSetter:
 
 RESPONSE_SETTER = _ResponseSetter()
 
-hooks.when_imported(
-    "opentelemetry.instrumentation.propagators", _native.set_response_propagators
-)
+hooks.when_imported("opentelemetry.instrumentation.propagators", _native.set_response_propagators)
 
 
 def told(app):

@@ -36,7 +36,11 @@ from opentelemetry.sdk.environment_variables import (
     _OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED,
 )
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.resources import TELEMETRY_AUTO_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -51,7 +55,10 @@ _EXPORTER_OTLP = "otlp"
 _EXPORTER_OTLP_PROTO_GRPC = "otlp_proto_grpc"
 _EXPORTER_OTLP_PROTO_HTTP = "otlp_proto_http"
 
-_EXPORTER_BY_OTLP_PROTOCOL = {"grpc": _EXPORTER_OTLP_PROTO_GRPC, "http/protobuf": _EXPORTER_OTLP_PROTO_HTTP}
+_EXPORTER_BY_OTLP_PROTOCOL = {
+    "grpc": _EXPORTER_OTLP_PROTO_GRPC,
+    "http/protobuf": _EXPORTER_OTLP_PROTO_HTTP,
+}
 
 _EXPORTER_ENV_BY_SIGNAL_TYPE = {
     "traces": OTEL_TRACES_EXPORTER,
@@ -106,7 +113,9 @@ def _get_exporter_entry_point(exporter_name, signal_type):
     }
     if exporter_name not in by_name:
         return exporter_name
-    protocol = environ.get(_PROTOCOL_ENV_BY_SIGNAL_TYPE[signal_type]) or environ.get(OTEL_EXPORTER_OTLP_PROTOCOL)
+    protocol = environ.get(_PROTOCOL_ENV_BY_SIGNAL_TYPE[signal_type]) or environ.get(
+        OTEL_EXPORTER_OTLP_PROTOCOL
+    )
     protocol = protocol.strip() if protocol else "grpc" if exporter_name == _EXPORTER_OTLP else None
     by_protocol = _EXPORTER_BY_OTLP_PROTOCOL.get(protocol)
     if exporter_name == _EXPORTER_OTLP:
@@ -114,7 +123,11 @@ def _get_exporter_entry_point(exporter_name, signal_type):
             raise RuntimeError("Unsupported OTLP protocol '{}' is configured".format(protocol))
         return by_protocol
     if by_protocol not in (None, exporter_name):
-        _logger.warning("Conflicting values for %s OTLP exporter protocol, using '%s'", signal_type, exporter_name)
+        _logger.warning(
+            "Conflicting values for %s OTLP exporter protocol, using '%s'",
+            signal_type,
+            exporter_name,
+        )
     return exporter_name
 
 
@@ -137,7 +150,9 @@ def _import_config_components(selected_components, entry_point_name):
             raise RuntimeError("Requested entry point '{}' not found".format(entry_point_name))
         except StopIteration:
             raise RuntimeError(
-                "Requested component '{}' not found in entry point '{}'".format(component, entry_point_name)
+                "Requested component '{}' not found in entry point '{}'".format(
+                    component, entry_point_name
+                )
             )
         found.append((component, entry_point.load()))
     return found
@@ -155,7 +170,12 @@ def _import_exporters(trace_exporter_names, metric_exporter_names, log_exporter_
 
     return (
         load(trace_exporter_names, "opentelemetry_traces_exporter", SpanExporter, "trace"),
-        load(metric_exporter_names, "opentelemetry_metrics_exporter", (MetricExporter, MetricReader), "metric"),
+        load(
+            metric_exporter_names,
+            "opentelemetry_metrics_exporter",
+            (MetricExporter, MetricReader),
+            "metric",
+        ),
         load(log_exporter_names, "opentelemetry_logs_exporter", LogRecordExporter, "log"),
     )
 
@@ -175,21 +195,29 @@ def _import_sampler(sampler_name):
             try:
                 argument = float(argument or "")
             except ValueError:
-                _logger.warning("Could not convert TRACES_SAMPLER_ARG to float. Using default value 1.0.")
+                _logger.warning(
+                    "Could not convert TRACES_SAMPLER_ARG to float. Using default value 1.0."
+                )
                 argument = 1.0
         sampler = factory(argument)
         if not isinstance(sampler, Sampler):
-            message = "Sampler factory, {}, produced output, {}, which is not a Sampler.".format(factory, sampler)
+            message = "Sampler factory, {}, produced output, {}, which is not a Sampler.".format(
+                factory, sampler
+            )
             _logger.warning(message)
             raise ValueError(message)
         return sampler
     except Exception as error:
-        _logger.warning("Using default sampler. Failed to initialize sampler, %s: %s", sampler_name, error)
+        _logger.warning(
+            "Using default sampler. Failed to initialize sampler, %s: %s", sampler_name, error
+        )
         return None
 
 
 def _import_id_generator(id_generator_name):
-    name, generator = _import_config_components([id_generator_name.strip()], "opentelemetry_id_generator")[0]
+    name, generator = _import_config_components(
+        [id_generator_name.strip()], "opentelemetry_id_generator"
+    )[0]
     if not issubclass(generator, IdGenerator):
         raise RuntimeError("{} is not an IdGenerator".format(name))
     return generator()
@@ -199,10 +227,16 @@ def _import_configurator(kind, name):
     if not name:
         return None
     try:
-        return _import_config_components([name.strip()], "_opentelemetry_{}_configurator".format(kind))[0][1]
+        return _import_config_components(
+            [name.strip()], "_opentelemetry_{}_configurator".format(kind)
+        )[0][1]
     except Exception as error:
         _logger.warning(
-            "Using default %s configurator. Failed to load %s configurator, %s: %s", kind, kind, name, error
+            "Using default %s configurator. Failed to load %s configurator, %s: %s",
+            kind,
+            kind,
+            name,
+            error,
         )
         return None
 
@@ -228,7 +262,9 @@ def _import_opamp(name):
     try:
         return entry_point.load()
     except AttributeError as error:
-        _logger.warning("Failed to load OpAMP init function from entry point, %s: %s", entry_point, error)
+        _logger.warning(
+            "Failed to load OpAMP init function from entry point, %s: %s", entry_point, error
+        )
         return None
 
 
@@ -246,7 +282,10 @@ def _init_tracing(
     tracer_configurator=None,
 ):
     provider = TracerProvider(
-        id_generator=id_generator, sampler=sampler, resource=resource, _tracer_configurator=tracer_configurator
+        id_generator=id_generator,
+        sampler=sampler,
+        resource=resource,
+        _tracer_configurator=tracer_configurator,
     )
     set_tracer_provider(provider)
     for processor in span_processors or ():
@@ -256,12 +295,18 @@ def _init_tracing(
         provider.add_span_processor((export_span_processor or BatchSpanProcessor)(made))
 
 
-def _init_metrics(exporters_or_readers, resource=None, exporter_args_map=None, meter_configurator=None):
+def _init_metrics(
+    exporters_or_readers, resource=None, exporter_args_map=None, meter_configurator=None
+):
     readers = []
     for kind in exporters_or_readers.values():
         made = kind(**(exporter_args_map or {}).get(kind, {}))
-        readers.append(made if issubclass(kind, MetricReader) else PeriodicExportingMetricReader(made))
-    provider = MeterProvider(resource=resource, metric_readers=readers, _meter_configurator=meter_configurator)
+        readers.append(
+            made if issubclass(kind, MetricReader) else PeriodicExportingMetricReader(made)
+        )
+    provider = MeterProvider(
+        resource=resource, metric_readers=readers, _meter_configurator=meter_configurator
+    )
     set_meter_provider(provider)
 
 
@@ -280,7 +325,9 @@ def _init_logging(
         provider.add_log_record_processor(processor)
     for exporter in exporters.values():
         made = exporter(**(exporter_args_map or {}).get(exporter, {}))
-        provider.add_log_record_processor((export_log_record_processor or BatchLogRecordProcessor)(made))
+        provider.add_log_record_processor(
+            (export_log_record_processor or BatchLogRecordProcessor)(made)
+        )
     if setup_logging_handler:
         warnings.warn(
             "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED and the LoggingHandler of opentelemetry-sdk "
@@ -427,5 +474,7 @@ class _OTelSDKConfigurator(_BaseConfigurator):
                 "Install it with: pip install opentelemetry-configuration".format(OTEL_CONFIG_FILE)
             ) from error
         if kwargs:
-            _logger.warning("%s is set; ignoring configurator kwargs: %s", OTEL_CONFIG_FILE, sorted(kwargs))
+            _logger.warning(
+                "%s is set; ignoring configurator kwargs: %s", OTEL_CONFIG_FILE, sorted(kwargs)
+            )
         configure_sdk(load_config_file(config_file))

@@ -79,7 +79,9 @@ class BatchProcessor:
         self._export_lock = threading.Lock()
         self._worker_awaken = threading.Event()
         self._worker_thread = threading.Thread(
-            name="OtelBatch{}RecordProcessor".format(self._exporting), target=self.worker, daemon=True
+            name="OtelBatch{}RecordProcessor".format(self._exporting),
+            target=self.worker,
+            daemon=True,
         )
         self._worker_thread.start()
 
@@ -105,9 +107,14 @@ class BatchProcessor:
     def _should_export_batch(self, batch_strategy, num_iterations):
         if not self._queue or self._shutdown_timeout_exceeded:
             return False
-        if len(self._queue) >= self._max_export_batch_size or batch_strategy is BatchExportStrategy.EXPORT_ALL:
+        if (
+            len(self._queue) >= self._max_export_batch_size
+            or batch_strategy is BatchExportStrategy.EXPORT_ALL
+        ):
             return True
-        return batch_strategy is BatchExportStrategy.EXPORT_AT_LEAST_ONE_BATCH and num_iterations == 0
+        return (
+            batch_strategy is BatchExportStrategy.EXPORT_AT_LEAST_ONE_BATCH and num_iterations == 0
+        )
 
     def _export(self, batch_strategy):
         with self._export_lock:

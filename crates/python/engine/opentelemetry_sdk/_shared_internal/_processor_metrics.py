@@ -33,19 +33,26 @@ class ProcessorMetrics:
         kind = getattr(component_type, "value", component_type)
         number = _component_counter[kind]
         _component_counter[kind] += 1
-        self._attributes = {"otel.component.type": kind, "otel.component.name": "{}/{}".format(kind, number)}
+        self._attributes = {
+            "otel.component.type": kind,
+            "otel.component.name": "{}/{}".format(kind, number),
+        }
         self._item, self._items, unit = _ITEMS[signal]
         self._meter = meter_provider.get_meter("opentelemetry-sdk")
         self._processed = self._meter.create_counter(
             "otel.sdk.processor.{}.processed".format(self._item),
             unit=unit,
-            description="Number of {} whose processing has finished, exported or failed.".format(self._items),
+            description="Number of {} whose processing has finished, exported or failed.".format(
+                self._items
+            ),
         )
         if capacity is not None:
             self._meter.create_up_down_counter(
                 "otel.sdk.processor.{}.queue.capacity".format(self._item),
                 unit=unit,
-                description="Number of {} that the queue of this processor can hold.".format(self._items),
+                description="Number of {} that the queue of this processor can hold.".format(
+                    self._items
+                ),
             ).add(capacity, self._attributes)
 
     def register_queue_size(self, get_queue_size):

@@ -38,10 +38,15 @@ for _signal in ("", "TRACES_", "METRICS_", "LOGS_"):
         _NAMES.append("OTEL_EXPORTER_OTLP_" + _signal + _setting)
 
 # Read by the SDK or an exporter, but not part of the public names.
-_PRIVATE_NAMES = ["OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"]
+_PRIVATE_NAMES = [
+    "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED",
+    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES",
+]
 for _protocol in ("GRPC", "HTTP"):
     for _signal in ("", "_TRACES", "_METRICS", "_LOGS"):
-        _PRIVATE_NAMES.append("OTEL_PYTHON_EXPORTER_OTLP_" + _protocol + _signal + "_CREDENTIAL_PROVIDER")
+        _PRIVATE_NAMES.append(
+            "OTEL_PYTHON_EXPORTER_OTLP_" + _protocol + _signal + "_CREDENTIAL_PROVIDER"
+        )
 
 globals().update({_name: _name for _name in _NAMES})
 globals().update({"_" + _name: _name for _name in _PRIVATE_NAMES})

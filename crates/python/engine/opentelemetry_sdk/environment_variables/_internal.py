@@ -15,6 +15,8 @@ def parse_boolean_environment_variable(environment_variable, default=False):
         return default
     value = _SWITCH.get(text.strip().lower())
     if value is None:
-        _logger.warning("Invalid value for %s: %r; it takes true or false.", environment_variable, text)
+        _logger.warning(
+            "Invalid value for %s: %r; it takes true or false.", environment_variable, text
+        )
         return default
     return value

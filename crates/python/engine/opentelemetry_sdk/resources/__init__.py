@@ -116,7 +116,9 @@ class Resource:
                 other.schema_url,
             )
             return self
-        return Resource({**self._attributes, **other.attributes}, self._schema_url or other.schema_url)
+        return Resource(
+            {**self._attributes, **other.attributes}, self._schema_url or other.schema_url
+        )
 
     def __eq__(self, other):
         if not isinstance(other, Resource):
@@ -204,7 +206,9 @@ class ProcessResourceDetector(ResourceDetector):
         found = {
             PROCESS_RUNTIME_DESCRIPTION: sys.version,
             PROCESS_RUNTIME_NAME: sys.implementation.name,
-            PROCESS_RUNTIME_VERSION: ".".join(str(part) for part in (version[:3] if released else version)),
+            PROCESS_RUNTIME_VERSION: ".".join(
+                str(part) for part in (version[:3] if released else version)
+            ),
             PROCESS_PID: os.getpid(),
             PROCESS_EXECUTABLE_NAME: os.path.basename(executable),
             PROCESS_EXECUTABLE_PATH: executable,
@@ -253,7 +257,9 @@ def _read_machine_id_file(path):
 def _run_command(command):
     """What the command prints; nothing where it is missing or fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_SECONDS, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_SECONDS, check=True
+        )
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         logger.debug("Failed to run %s: %s", command[0], error)
         return ""
@@ -265,7 +271,9 @@ def _get_linux_machine_id():
 
 
 def _get_bsd_machine_id():
-    return _read_machine_id_file(_BSD_HOSTID_PATH) or _run_command(_BSD_KENV_COMMAND).strip() or None
+    return (
+        _read_machine_id_file(_BSD_HOSTID_PATH) or _run_command(_BSD_KENV_COMMAND).strip() or None
+    )
 
 
 def _get_macos_machine_id():
@@ -350,7 +358,9 @@ def _build_resource_detectors():
     The instance id comes first and the environment last, so that it wins,
     unless OTEL_EXPERIMENTAL_RESOURCE_DETECTORS places them itself.
     """
-    names = [name.strip() for name in environ.get(OTEL_EXPERIMENTAL_RESOURCE_DETECTORS, "").split(",")]
+    names = [
+        name.strip() for name in environ.get(OTEL_EXPERIMENTAL_RESOURCE_DETECTORS, "").split(",")
+    ]
     names = list(dict.fromkeys(filter(None, names)))
     if "service_instance" not in names:
         names.insert(0, "service_instance")
@@ -377,12 +387,19 @@ def _build_resource_detectors():
 
 def _get_process_dependent_resource():
     """What the configured detectors say anew in a forked child."""
-    detectors = [detector for detector in _build_resource_detectors() if detector.is_process_dependent()]
+    detectors = [
+        detector for detector in _build_resource_detectors() if detector.is_process_dependent()
+    ]
     return get_aggregated_resources(detectors, Resource.get_empty())
 
 
 # These answer at once and start no thread.
-_IMMEDIATE = (OTELResourceDetector, ServiceInstanceIdResourceDetector, ProcessResourceDetector, OsResourceDetector)
+_IMMEDIATE = (
+    OTELResourceDetector,
+    ServiceInstanceIdResourceDetector,
+    ProcessResourceDetector,
+    OsResourceDetector,
+)
 
 
 def get_aggregated_resources(detectors, initial_resource=None, timeout=5):
@@ -400,8 +417,12 @@ def get_aggregated_resources(detectors, initial_resource=None, timeout=5):
 
     executor = ThreadPoolExecutor(max_workers=_MAX_DETECTOR_THREADS)
     try:
-        for detector, future in [(detector, executor.submit(detector.detect)) for detector in detectors]:
-            resource = resource.merge(_answer(detector, lambda: future.result(timeout=timeout), timeout))
+        for detector, future in [
+            (detector, executor.submit(detector.detect)) for detector in detectors
+        ]:
+            resource = resource.merge(
+                _answer(detector, lambda future=future: future.result(timeout=timeout), timeout)
+            )
     finally:
         # No thread outlives this call.
         executor.shutdown(wait=True, cancel_futures=True)

@@ -45,8 +45,12 @@ class SpanLimits:
         max_span_attribute_length=None,
     ):
         read = self._from_env_if_absent
-        self.max_events = read(max_events, OTEL_SPAN_EVENT_COUNT_LIMIT, _DEFAULT_OTEL_SPAN_EVENT_COUNT_LIMIT)
-        self.max_links = read(max_links, OTEL_SPAN_LINK_COUNT_LIMIT, _DEFAULT_OTEL_SPAN_LINK_COUNT_LIMIT)
+        self.max_events = read(
+            max_events, OTEL_SPAN_EVENT_COUNT_LIMIT, _DEFAULT_OTEL_SPAN_EVENT_COUNT_LIMIT
+        )
+        self.max_links = read(
+            max_links, OTEL_SPAN_LINK_COUNT_LIMIT, _DEFAULT_OTEL_SPAN_LINK_COUNT_LIMIT
+        )
 
         general = read(max_attributes, OTEL_ATTRIBUTE_COUNT_LIMIT)
 
@@ -55,18 +59,26 @@ class SpanLimits:
 
         self.max_attributes = _DEFAULT_OTEL_ATTRIBUTE_COUNT_LIMIT if general is None else general
         self.max_span_attributes = attributes(
-            max_span_attributes, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, _DEFAULT_OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
+            max_span_attributes,
+            OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
+            _DEFAULT_OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
         )
         self.max_event_attributes = attributes(
-            max_event_attributes, OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT, _DEFAULT_OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT
+            max_event_attributes,
+            OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT,
+            _DEFAULT_OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT,
         )
         self.max_link_attributes = attributes(
-            max_link_attributes, OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, _DEFAULT_OTEL_LINK_ATTRIBUTE_COUNT_LIMIT
+            max_link_attributes,
+            OTEL_LINK_ATTRIBUTE_COUNT_LIMIT,
+            _DEFAULT_OTEL_LINK_ATTRIBUTE_COUNT_LIMIT,
         )
 
         self.max_attribute_length = read(max_attribute_length, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT)
         self.max_span_attribute_length = read(
-            max_span_attribute_length, OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, self.max_attribute_length
+            max_span_attribute_length,
+            OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+            self.max_attribute_length,
         )
 
     def __repr__(self):
@@ -85,7 +97,9 @@ class SpanLimits:
             if not text:
                 return None
             if not text.isdecimal():
-                raise ValueError("{} must be a non-negative integer but got {}".format(env_var, text))
+                raise ValueError(
+                    "{} must be a non-negative integer but got {}".format(env_var, text)
+                )
             return int(text)
         if value < 0:
             raise ValueError("{} must be a non-negative integer but got {}".format(env_var, value))

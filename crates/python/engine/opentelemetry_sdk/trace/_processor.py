@@ -122,6 +122,9 @@ class ConcurrentMultiSpanProcessor(_MultiSpanProcessor):
     def force_flush(self, timeout_millis=30000):
         from concurrent.futures import wait
 
-        calls = [self._executor.submit(each.force_flush, timeout_millis) for each in self._span_processors]
+        calls = [
+            self._executor.submit(each.force_flush, timeout_millis)
+            for each in self._span_processors
+        ]
         done, late = wait(calls, timeout_millis / 1e3)
         return not late and all(call.result() is not False for call in done)

@@ -11,7 +11,10 @@ from typing import Callable
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, OTEL_SDK_DISABLED
+from opentelemetry.sdk.environment_variables import (
+    OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED,
+    OTEL_SDK_DISABLED,
+)
 from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
 from opentelemetry.sdk.resources import Resource, _get_process_dependent_resource
 from opentelemetry.sdk.util._configurator import RuleBasedConfigurator
@@ -111,7 +114,14 @@ class Tracer(trace_api.Tracer):
         end_on_exit=True,
     ):
         span = self.start_span(
-            name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception,
+            set_status_on_exception,
         )
         with trace_api.use_span(
             span,
@@ -249,7 +259,9 @@ class TracerProvider(trace_api.TracerProvider):
         try:
             return self._tracer_configurator(instrumentation_scope)
         except Exception:  # the application's function; its spans matter more
-            logger.exception("Failed to create a Tracer Config for %s, using the default", instrumentation_scope)
+            logger.exception(
+                "Failed to create a Tracer Config for %s, using the default", instrumentation_scope
+            )
             return _TracerConfig.default()
 
     def get_tracer(

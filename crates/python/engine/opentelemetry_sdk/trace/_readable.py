@@ -146,7 +146,9 @@ def _span_to_json(span, indent=4):
         "name": span.name,
         "context": _context_to_json(span.context) if span.context else None,
         "kind": str(span.kind),
-        "parent_id": None if span.parent is None else "0x" + trace_api.format_span_id(span.parent.span_id),
+        "parent_id": None
+        if span.parent is None
+        else "0x" + trace_api.format_span_id(span.parent.span_id),
         "start_time": ns_to_iso_str(span.start_time) if span.start_time else None,
         "end_time": ns_to_iso_str(span.end_time) if span.end_time else None,
         "status": status,
@@ -183,6 +185,9 @@ def _events_to_json(events):
 
 def _links_to_json(links):
     return [
-        {"context": _context_to_json(link.context), "attributes": _attributes_to_json(link.attributes)}
+        {
+            "context": _context_to_json(link.context),
+            "attributes": _attributes_to_json(link.attributes),
+        }
         for link in links
     ]

@@ -73,10 +73,14 @@ class Span(trace_api.Span, ReadableSpan):
         self._limits = limits
         self._lock = threading.Lock()
         self._attributes = BoundedAttributes(
-            limits.max_span_attributes, attributes, immutable=False, max_value_len=limits.max_span_attribute_length
+            limits.max_span_attributes,
+            attributes,
+            immutable=False,
+            max_value_len=limits.max_span_attribute_length,
         )
         self._events = BoundedList.from_seq(
-            limits.max_events, (self._limited_event(e.name, e.attributes, e.timestamp) for e in events or ())
+            limits.max_events,
+            (self._limited_event(e.name, e.attributes, e.timestamp) for e in events or ()),
         )
         self._links = BoundedList.from_seq(
             limits.max_links,
@@ -93,14 +97,20 @@ class Span(trace_api.Span, ReadableSpan):
     def _limited_event(self, name, attributes, timestamp):
         limits = self._limits
         attributes = BoundedAttributes(
-            limits.max_event_attributes, attributes, immutable=True, max_value_len=limits.max_attribute_length
+            limits.max_event_attributes,
+            attributes,
+            immutable=True,
+            max_value_len=limits.max_attribute_length,
         )
         return Event(name, attributes, timestamp)
 
     def _limited_link(self, context, attributes):
         limits = self._limits
         attributes = BoundedAttributes(
-            limits.max_link_attributes, attributes, immutable=True, max_value_len=limits.max_attribute_length
+            limits.max_link_attributes,
+            attributes,
+            immutable=True,
+            max_value_len=limits.max_attribute_length,
         )
         return trace_api.Link(context, attributes)
 
@@ -149,18 +159,28 @@ class Span(trace_api.Span, ReadableSpan):
         elif not isinstance(status, Status):
             return
         elif description is not None:
-            logger.warning("Description %s ignored. Use either `Status` or `(StatusCode, Description)`", description)
+            logger.warning(
+                "Description %s ignored. Use either `Status` or `(StatusCode, Description)`",
+                description,
+            )
         # OK is final, and UNSET takes nothing back.
-        if self._status.status_code is not StatusCode.OK and status.status_code is not StatusCode.UNSET:
+        if (
+            self._status.status_code is not StatusCode.OK
+            and status.status_code is not StatusCode.UNSET
+        ):
             self._status = status
 
     def record_exception(self, exception, attributes=None, timestamp=None, escaped=False):
         kind = type(exception)
         module = kind.__module__
         fields = {
-            "exception.type": kind.__qualname__ if module in (None, "", "builtins") else module + "." + kind.__qualname__,
+            "exception.type": kind.__qualname__
+            if module in (None, "", "builtins")
+            else module + "." + kind.__qualname__,
             "exception.message": str(exception),
-            "exception.stacktrace": "".join(format_exception(kind, exception, exception.__traceback__)),
+            "exception.stacktrace": "".join(
+                format_exception(kind, exception, exception.__traceback__)
+            ),
             "exception.escaped": str(escaped),
         }
         fields.update(attributes or {})
@@ -210,7 +230,9 @@ class Span(trace_api.Span, ReadableSpan):
             if self._record_exception:
                 self.record_exception(exc_val, escaped=True)
             if self._set_status_on_exception:
-                self.set_status(Status(StatusCode.ERROR, "{}: {}".format(type(exc_val).__name__, exc_val)))
+                self.set_status(
+                    Status(StatusCode.ERROR, "{}: {}".format(type(exc_val).__name__, exc_val))
+                )
         super().__exit__(exc_type, exc_val, exc_tb)
 
 

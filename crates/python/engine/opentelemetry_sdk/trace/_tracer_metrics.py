@@ -22,10 +22,14 @@ class TracerMetrics:
     def __init__(self, meter_provider):
         meter = meter_provider.get_meter("opentelemetry-sdk")
         self._started_spans = meter.create_counter(
-            "otel.sdk.span.started", unit="{span}", description="Number of spans started, sampled or not."
+            "otel.sdk.span.started",
+            unit="{span}",
+            description="Number of spans started, sampled or not.",
         )
         self._live_spans = meter.create_up_down_counter(
-            "otel.sdk.span.live", unit="{span}", description="Number of recording spans that have not ended yet."
+            "otel.sdk.span.live",
+            unit="{span}",
+            description="Number of recording spans that have not ended yet.",
         )
 
     def start_span(self, parent_span_context, sampling_decision):

@@ -53,7 +53,14 @@ class Sampler(ABC):
 
     @abstractmethod
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
         """A `SamplingResult` for a span that is about to start."""
 
@@ -69,7 +76,14 @@ class StaticSampler(Sampler):
         self._decision = decision
 
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
         return _result(self._decision, attributes, parent_context)
 
@@ -101,10 +115,19 @@ class TraceIdRatioBased(Sampler):
     bound = property(lambda self: self._bound)
 
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
         chosen = trace_id & self.TRACE_ID_LIMIT < self._bound
-        return _result(Decision.RECORD_AND_SAMPLE if chosen else Decision.DROP, attributes, parent_context)
+        return _result(
+            Decision.RECORD_AND_SAMPLE if chosen else Decision.DROP, attributes, parent_context
+        )
 
     def get_description(self):
         return "TraceIdRatioBased{{{}}}".format(self._rate)
@@ -131,11 +154,26 @@ class ParentBased(Sampler):
         if parent is None or not parent.is_valid:
             return self._root
         if parent.is_remote:
-            return self._remote_parent_sampled if parent.trace_flags.sampled else self._remote_parent_not_sampled
-        return self._local_parent_sampled if parent.trace_flags.sampled else self._local_parent_not_sampled
+            return (
+                self._remote_parent_sampled
+                if parent.trace_flags.sampled
+                else self._remote_parent_not_sampled
+            )
+        return (
+            self._local_parent_sampled
+            if parent.trace_flags.sampled
+            else self._local_parent_not_sampled
+        )
 
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
         sampler = self._for_parent(get_current_span(parent_context).get_span_context())
         return sampler.should_sample(
@@ -174,9 +212,18 @@ class AlwaysRecordSampler(Sampler):
         self._root = root
 
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
-        result = self._root.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        result = self._root.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
         if result.decision is Decision.DROP:
             return SamplingResult(Decision.RECORD_ONLY, result.attributes, result.trace_state)
         return result

@@ -22,7 +22,12 @@ def ns_to_iso_str(nanoseconds):
 
 def get_dict_as_key(labels):
     """The labels as a hashable key that does not depend on their order."""
-    return tuple(sorted((key, tuple(value) if isinstance(value, list) else value) for key, value in labels.items()))
+    return tuple(
+        sorted(
+            (key, tuple(value) if isinstance(value, list) else value)
+            for key, value in labels.items()
+        )
+    )
 
 
 class BoundedList(Sequence):
@@ -80,7 +85,9 @@ class BoundedDict(MutableMapping):
 
     def __init__(self, maxlen):
         if maxlen is not None and (not isinstance(maxlen, int) or maxlen < 0):
-            raise ValueError("maxlen must be a non-negative integer or None, not {!r}".format(maxlen))
+            raise ValueError(
+                "maxlen must be a non-negative integer or None, not {!r}".format(maxlen)
+            )
         self.maxlen = maxlen
         self.dropped = 0
         self._dict = {}

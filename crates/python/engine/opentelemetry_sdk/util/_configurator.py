@@ -19,7 +19,9 @@ class RuleBasedConfigurator(Generic[ConfigT]):
         self._default_config = default_config
 
     def __call__(self, scope):
-        return next((config for applies, config in self._rules if applies(scope)), self._default_config)
+        return next(
+            (config for applies, config in self._rules if applies(scope)), self._default_config
+        )
 
     def update_rules(self, rules):
         self._rules = rules

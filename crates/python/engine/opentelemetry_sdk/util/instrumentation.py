@@ -63,10 +63,18 @@ class InstrumentationScope:
         return hash(self._key()[:3])
 
     def __eq__(self, other):
-        return self._key() == other._key() if isinstance(other, InstrumentationScope) else NotImplemented
+        return (
+            self._key() == other._key()
+            if isinstance(other, InstrumentationScope)
+            else NotImplemented
+        )
 
     def __lt__(self, other):
-        return self._key() < other._key() if isinstance(other, InstrumentationScope) else NotImplemented
+        return (
+            self._key() < other._key()
+            if isinstance(other, InstrumentationScope)
+            else NotImplemented
+        )
 
     def __repr__(self):
         return "{}({}, {}, {}, {})".format(type(self).__name__, *self._key())

@@ -64,9 +64,7 @@ class LogRecordLimits:
         max_log_record_attribute_length: Optional[int] = None,
     ) -> None:
         general = _limit(max_attributes, OTEL_ATTRIBUTE_COUNT_LIMIT, None)
-        self.max_attributes = (
-            _DEFAULT_OTEL_ATTRIBUTE_COUNT_LIMIT if general is None else general
-        )
+        self.max_attributes = _DEFAULT_OTEL_ATTRIBUTE_COUNT_LIMIT if general is None else general
         self.max_attribute_length = _limit(
             max_attribute_length, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT, None
         )

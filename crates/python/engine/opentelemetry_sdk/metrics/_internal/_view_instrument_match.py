@@ -121,7 +121,9 @@ class _ViewInstrumentMatch:
                 known[key] = aggregation
             return aggregation
 
-    def _new_aggregation(self, attributes: Optional[dict], start_time_unix_nano: int) -> _Aggregation:
+    def _new_aggregation(
+        self, attributes: Optional[dict], start_time_unix_nano: int
+    ) -> _Aggregation:
         choice = self._view._aggregation
         if isinstance(choice, DefaultAggregation):
             kind: Type = type(self._instrument)

@@ -58,9 +58,7 @@ _CUMULATIVE = AggregationTemporality.CUMULATIVE
 class _Aggregation(ABC):
     """The state of one attribute set in one metric stream."""
 
-    def __init__(
-        self, attributes: Attributes, reservoir_builder: ExemplarReservoirBuilder
-    ) -> None:
+    def __init__(self, attributes: Attributes, reservoir_builder: ExemplarReservoirBuilder) -> None:
         self._lock = Lock()
         self._attributes = attributes
         self._reservoir = reservoir_builder()

@@ -87,9 +87,7 @@ class _Synchronous(_Instrument, Synchronous):
         )
         super().__init__(name, unit=unit, description=description)
 
-    def _measure(
-        self, amount: float, attributes: Attributes, context: Optional[Context]
-    ) -> None:
+    def _measure(self, amount: float, attributes: Attributes, context: Optional[Context]) -> None:
         if not self._is_enabled():
             return
         if not isfinite(amount):

@@ -80,9 +80,7 @@ class SynchronousMeasurementConsumer(MeasurementConsumer):
             storage = self._reader_storages[metric_reader]
             for instrument in self._async_instruments:
                 left_millis = (deadline_ns - time_ns()) / 1e6
-                options = CallbackOptions(
-                    timeout_millis=min(left_millis, _CALLBACK_TIMEOUT_MILLIS)
-                )
+                options = CallbackOptions(timeout_millis=min(left_millis, _CALLBACK_TIMEOUT_MILLIS))
                 for measurement in instrument.callback(options) or ():
                     storage.consume_measurement(measurement, self._is_offered(measurement))
                 if time_ns() >= deadline_ns:

@@ -14,7 +14,9 @@ class _ComposableParentThreshold(ComposableSampler):
     def sampling_intent(self, parent_ctx, name, span_kind, attributes, links, trace_state=None):
         parent = get_current_span(parent_ctx).get_span_context()
         if not parent.is_valid:
-            return self._root_sampler.sampling_intent(parent_ctx, name, span_kind, attributes, links, trace_state)
+            return self._root_sampler.sampling_intent(
+                parent_ctx, name, span_kind, attributes, links, trace_state
+            )
         threshold = OtelTraceState.parse(trace_state).threshold
         if is_valid_threshold(threshold):
             return SamplingIntent(threshold)

@@ -50,7 +50,10 @@ class AllPredicate:
         self._predicates = tuple(predicates)
 
     def __call__(self, parent_ctx, name, span_kind, attributes, links, trace_state):
-        return all(applies(parent_ctx, name, span_kind, attributes, links, trace_state) for applies in self._predicates)
+        return all(
+            applies(parent_ctx, name, span_kind, attributes, links, trace_state)
+            for applies in self._predicates
+        )
 
     def __str__(self):
         return " && ".join(map(str, self._predicates))
@@ -147,11 +150,17 @@ class _ComposableRuleBased(ComposableSampler):
             links=links,
             trace_state=trace_state,
         )
-        chosen = next((sampler for applies, sampler in self._rules if applies(**span)), composable_always_off())
+        chosen = next(
+            (sampler for applies, sampler in self._rules if applies(**span)),
+            composable_always_off(),
+        )
         return chosen.sampling_intent(**span)
 
     def get_description(self):
-        rules = ",".join("({}:{})".format(predicate, sampler.get_description()) for predicate, sampler in self._rules)
+        rules = ",".join(
+            "({}:{})".format(predicate, sampler.get_description())
+            for predicate, sampler in self._rules
+        )
         return "ComposableRuleBased{{[{}]}}".format(rules)
 
 

@@ -12,16 +12,27 @@ class _CompositeSampler(Sampler):
         self._delegate = delegate
 
     def should_sample(
-        self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
+        self,
+        parent_context,
+        trace_id,
+        name,
+        kind=None,
+        attributes=None,
+        links=None,
+        trace_state=None,
     ):
         state = OtelTraceState.parse(trace_state)
-        intent = self._delegate.sampling_intent(parent_context, name, kind, attributes, links, trace_state)
+        intent = self._delegate.sampling_intent(
+            parent_context, name, kind, attributes, links, trace_state
+        )
         # An explicit random value goes before the one in the trace id.
         explicit = is_valid_random_value(state.random_value)
         randomness = state.random_value if explicit else trace_id & MAX_RANDOM_VALUE
         sampled = is_valid_threshold(intent.threshold) and intent.threshold <= randomness
         # A threshold is passed on only where it says the probability truly.
-        state.threshold = intent.threshold if sampled and intent.threshold_reliable else INVALID_THRESHOLD
+        state.threshold = (
+            intent.threshold if sampled and intent.threshold_reliable else INVALID_THRESHOLD
+        )
         return SamplingResult(
             Decision.RECORD_AND_SAMPLE if sampled else Decision.DROP,
             intent.attributes,

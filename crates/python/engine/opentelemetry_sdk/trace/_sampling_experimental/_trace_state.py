@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Sequence
 
-from ._util import INVALID_RANDOM_VALUE, INVALID_THRESHOLD, MAX_THRESHOLD, is_valid_random_value, is_valid_threshold
+from ._util import (
+    INVALID_RANDOM_VALUE,
+    INVALID_THRESHOLD,
+    MAX_THRESHOLD,
+    is_valid_random_value,
+    is_valid_threshold,
+)
 
 OTEL_TRACE_STATE_KEY = "ot"
 

@@ -178,14 +178,18 @@ def _integer(variable, default):
     try:
         return int(text)
     except ValueError:
-        logger.exception("Unable to parse value for %s as integer. Defaulting to %s.", variable, default)
+        logger.exception(
+            "Unable to parse value for %s as integer. Defaulting to %s.", variable, default
+        )
         return default
 
 
 class ConsoleSpanExporter(SpanExporter):
     """Prints spans, by default as JSON on standard output."""
 
-    def __init__(self, service_name=None, out=sys.stdout, formatter=lambda span: span.to_json() + linesep):
+    def __init__(
+        self, service_name=None, out=sys.stdout, formatter=lambda span: span.to_json() + linesep
+    ):
         self.service_name = service_name
         self.out = out
         self.formatter = formatter

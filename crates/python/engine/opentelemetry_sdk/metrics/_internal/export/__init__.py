@@ -175,9 +175,7 @@ class MetricReader(ABC):
         if metrics_data is not None:
             self._receive_metrics(metrics_data, timeout_millis=timeout_millis)
 
-    def _set_collect_callback(
-        self, func: Optional[Callable[..., Optional[MetricsData]]]
-    ) -> None:
+    def _set_collect_callback(self, func: Optional[Callable[..., Optional[MetricsData]]]) -> None:
         self._collect = func
 
     def _set_meter_provider(self, meter_provider: MeterProvider) -> None:
