@@ -99,6 +99,8 @@ pub(super) async fn plan(settings: &Settings, is_backend_required: bool) -> Plan
             {
                 vec![Exporter::Otlp]
             }
+            // The hosted backend takes what nothing else is named for.
+            None if wants_backend => Vec::new(),
             None => {
                 plan.unexported.push(signal);
                 Vec::new()
@@ -260,5 +262,20 @@ struct Queued(QueueSender);
 impl Consumer for Queued {
     async fn consume(&self, batch: Batch) -> Result<Accepted, Refusal> {
         self.0.try_send(batch).map(|()| Accepted::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hosted_backend_takes_what_nothing_else_is_named_for() {
+        let variable = |name: &str| (name == "OTEL_METRICS_EXPORTER").then(|| "none".to_owned());
+        let (settings, _) = Settings::resolve(&variable).unwrap();
+        let plan = plan(&settings, true).await;
+        assert_eq!(plan.destination, Destination::Hosted);
+        assert!(plan.unexported.is_empty(), "{:?}", plan.unexported);
+        assert!(plan.of(Signal::Traces).is_empty(), "nothing else is named");
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn warn(warning: &dyn Display) {
 pub(super) fn start(program: &Program, plan: &Plan, settings: &Settings, hosted: Option<&Backend>) {
     let executable = program.executable.display();
     match program.reach.explanation() {
-        None => eprintln!("carafe: observing HTTP of {executable} with the universal engine"),
+        None => eprintln!("carafe: observing {executable}"),
         Some(explanation) => eprintln!("carafe: {executable} {explanation}"),
     }
     if let Some(backend) = hosted {
