@@ -42,7 +42,7 @@ pub(crate) struct Beginning<'py> {
     pub(crate) context: Option<Bound<'py, PyAny>>,
     pub(crate) attributes: Attributes,
     pub(crate) links: Vec<Link>,
-    /// Nanoseconds since 1970; `None` for now.
+    /// Nanoseconds since 1970; `None`: the time at which it starts.
     pub(crate) start_ns: Option<u64>,
     pub(crate) record_exception: bool,
     pub(crate) set_status_on_exception: bool,

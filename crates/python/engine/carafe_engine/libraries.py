@@ -40,7 +40,7 @@ _WSGI_SERVERS = (
 LIBRARIES = (
     Library("wsgi", "wsgi", _WSGI_SERVERS),
     Library("flask", "flask", ("flask.app",), "flask", ("2.0", "3.2")),
-    Library("django", "django", ("django.core.handlers.base",), "django", ("2.0", "6.2")),
+    Library("django", "django", ("django.core.handlers.base",), "django", ("2.2", "6.2")),
     Library("fastapi", "fastapi", ("fastapi.applications",), "fastapi", ("0.92", "1")),
     Library("starlette", "starlette", ("starlette.applications",), "starlette", ("0.20", "2")),
     Library("quart", "quart", ("quart.app",), "quart", ("0.18", "1")),

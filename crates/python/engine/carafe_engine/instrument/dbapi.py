@@ -113,3 +113,25 @@ class Function:
 
     def __reduce__(self):
         return self.__name__
+
+
+def traced_factories(connection_class, base):
+    """A function from a connection factory to what is put in its place: `base`, our subclass of
+    the driver's `connection_class`, mixed into the app's own subclasses. Other callables stay."""
+    connections = {connection_class: base}
+
+    def traced(factory):
+        known = connections.get(factory)
+        if known is not None:
+            return known
+        if (
+            not isinstance(factory, type)
+            or not issubclass(factory, connection_class)
+            or issubclass(factory, base)
+        ):
+            return factory
+        known = subclass(factory, (factory, base), {"__slots__": ()})
+        connections[factory] = known
+        return known
+
+    return traced

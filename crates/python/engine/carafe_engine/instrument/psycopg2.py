@@ -39,21 +39,7 @@ def instrument(module):
     # The base is below the app's own class: what that class does in `cursor` stays in force.
     attributes = {"__slots__": (_native.DBAPI_TARGET,), "cursor": cursor}
     base = dbapi.subclass(connection_class, (connection_class,), attributes)
-    connections = {connection_class: base}
-
-    def traced(factory):
-        known = connections.get(factory)
-        if known is not None:
-            return known
-        if (
-            not isinstance(factory, type)
-            or not issubclass(factory, connection_class)
-            or issubclass(factory, base)
-        ):
-            return factory
-        known = dbapi.subclass(factory, (factory, base), {"__slots__": ()})
-        connections[factory] = known
-        return known
+    traced = dbapi.traced_factories(connection_class, base)
 
     original = module.connect
 
