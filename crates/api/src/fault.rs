@@ -33,6 +33,9 @@ impl From<StoreError> for Fault {
             StoreErrorKind::InvalidData => StatusCode::BAD_REQUEST,
             StoreErrorKind::Full => StatusCode::TOO_MANY_REQUESTS,
             StoreErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            StoreErrorKind::TooExpensive => StatusCode::UNPROCESSABLE_ENTITY,
+            // Nobody reads the answer; the status is for the access log of a proxy.
+            StoreErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
             StoreErrorKind::Corrupt | StoreErrorKind::Internal => {
                 tracing::error!(%error, kind = ?error.kind, "a query failed");
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -49,7 +49,10 @@ fn refusal(error: &StoreError) -> Refusal {
         StoreErrorKind::InvalidData => RefusalKind::InvalidData,
         StoreErrorKind::Full => RefusalKind::Exhausted,
         StoreErrorKind::Unavailable => RefusalKind::Unavailable,
-        StoreErrorKind::Corrupt | StoreErrorKind::Internal => RefusalKind::Internal,
+        StoreErrorKind::TooExpensive
+        | StoreErrorKind::Cancelled
+        | StoreErrorKind::Corrupt
+        | StoreErrorKind::Internal => RefusalKind::Internal,
     };
     Refusal::new(kind, error.to_string())
 }

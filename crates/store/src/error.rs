@@ -11,6 +11,10 @@ pub enum StoreErrorKind {
     Unavailable,
     /// What is stored cannot be read.
     Corrupt,
+    /// The question would take more time, rows or memory than one may.
+    TooExpensive,
+    /// Whoever asked has gone.
+    Cancelled,
     /// A fault of the store itself.
     Internal,
 }

@@ -1,0 +1,10 @@
+//! The embedded store: durable, columnar, searchable while it takes data in.
+//!
+//! What arrives is written to a log and acknowledged when that is on disk; it lives in memory
+//! and is visible from then on, and goes to Parquet files by windows of event time. ADR 7
+//! has the reasons.
+
+#![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod source;
