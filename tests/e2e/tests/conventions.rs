@@ -21,6 +21,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("pipeline", &["telemetry"]),
     ("store", &["telemetry"]),
+    ("store-local", &["telemetry", "store"]),
     ("nodes", &["telemetry", "pipeline", "store"]),
     ("api", &["telemetry", "store"]),
     ("ui", &[]),
