@@ -7,4 +7,5 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod ingest;
 pub mod source;
