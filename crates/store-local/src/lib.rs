@@ -7,5 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod catalog;
 pub mod ingest;
 pub mod source;
+pub mod window;

@@ -56,8 +56,12 @@ pub trait SpanSource: Send + Sync {
     /// The spans that fulfil all conditions of `filter` but `errors_only`, newest start first.
     /// Exactly those for which `SpanFilter::matches_span` is true. Lazy: what is not asked
     /// for is not read.
-    fn scan<'a>(&'a self, filter: &'a SpanFilter, want: Want, budget: &'a Budget)
-    -> Scan<'a, SpanHit>;
+    fn scan<'a>(
+        &'a self,
+        filter: &'a SpanFilter,
+        want: Want,
+        budget: &'a Budget,
+    ) -> Scan<'a, SpanHit>;
 
     /// Adds all spans of these traces, in any order. `ids` is sorted.
     fn traces(

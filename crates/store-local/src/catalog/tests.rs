@@ -1,0 +1,69 @@
+use super::*;
+use carafe_telemetry::UnixNanos;
+
+fn file(path: &str) -> NewFile {
+    NewFile {
+        signal: Signal::Traces,
+        window: Window { start_seconds: 1_200, seconds: 600 },
+        path: path.into(),
+        rows: 7,
+        data_bytes: 100,
+        side_bytes: 10,
+        extent: TimeRange { start: UnixNanos(1_200_000_000_001), end: UnixNanos(u64::MAX) },
+        first_sequence: 3,
+        last_sequence: 9,
+        generation: 1,
+    }
+}
+
+fn open(directory: &tempfile::TempDir) -> (Catalog, Contents) {
+    Catalog::open(directory.path()).unwrap()
+}
+
+#[test]
+fn what_was_entered_is_there_when_it_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (catalog, empty) = open(&directory);
+    assert_eq!(empty, Contents::default());
+    let files = [file("a"), file("b"), file("c")];
+    let entries = catalog.flushed(9, &files, [7, 0, 5]).unwrap();
+    catalog.set_aside(entries[2].id, "torn").unwrap();
+    let merged = catalog.replaced(&[entries[0].id], &[file("d")]).unwrap();
+    catalog.evicted(&[entries[1].id], [7, 0, 0]).unwrap();
+    catalog.flushed(11, &[], [1, 0, 0]).unwrap();
+    drop(catalog);
+    let (catalog, contents) = open(&directory);
+    assert_eq!(contents.files, merged);
+    assert_eq!(contents.aside, [AsideFile { file: file("c"), reason: "torn".into() }]);
+    assert_eq!(contents.watermark, 11);
+    assert_eq!(contents.counters, Counters { appended: [8, 0, 5], evicted: [7, 0, 0] });
+    assert_eq!(catalog.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_change_that_fails_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (catalog, _) = open(&directory);
+    let [entry] = &catalog.flushed(1, &[file("a")], [7, 0, 0]).unwrap()[..] else { panic!() };
+    // The second file's path is taken, so neither is entered and the first stays.
+    let error = catalog.replaced(&[entry.id], &[file("b"), file("b")]).unwrap_err();
+    assert!(error.to_string().contains(CATALOG_FILE), "{error}");
+    assert_eq!(catalog.contents().unwrap().files, [entry.clone()]);
+}
+
+#[test]
+fn another_format_and_damage_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (catalog, _) = open(&directory);
+    let newer = "PRAGMA user_version = 999";
+    catalog.connection.lock().execute_batch(newer).unwrap();
+    drop(catalog);
+    let error = Catalog::open(directory.path()).err().unwrap();
+    assert_eq!(error.kind, StoreErrorKind::Corrupt);
+    assert!(error.to_string().contains("has format 999"), "{error}");
+
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(CATALOG_FILE), [7; 5_000]).unwrap();
+    let error = Catalog::open(directory.path()).err().unwrap();
+    assert_eq!(error.kind, StoreErrorKind::Corrupt, "{error}");
+}
