@@ -9,5 +9,6 @@
 pub mod budget;
 pub mod catalog;
 pub mod ingest;
+pub mod recent;
 pub mod source;
 pub mod window;

@@ -96,6 +96,11 @@ impl TagFilter {
         &self.keys[0]
     }
 
+    /// The value, as text.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     /// Whether `span` has the tag.
     pub fn matches(&self, span: &SpanRecord) -> bool {
         if let Some(text) = virtual_tag(span, self.key()) {

@@ -48,7 +48,7 @@ fn a_change_that_fails_changes_nothing() {
     // The second file's path is taken, so neither is entered and the first stays.
     let error = catalog.replaced(&[entry.id], &[file("b"), file("b")]).unwrap_err();
     assert!(error.to_string().contains(CATALOG_FILE), "{error}");
-    assert_eq!(catalog.contents().unwrap().files, [entry.clone()]);
+    assert_eq!(catalog.contents().unwrap().files, std::slice::from_ref(entry));
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! What has been logged and not yet written to files.
+
+pub mod needle;
+mod scan;
+mod segment;
+pub mod spans;
+
+pub use spans::{RecentSpan, RecentSpans, SpanSnapshot};
