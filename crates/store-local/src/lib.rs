@@ -8,7 +8,9 @@
 
 pub mod budget;
 pub mod catalog;
+pub mod files;
 pub mod ingest;
+pub mod parquet_io;
 pub mod recent;
 pub mod source;
 pub mod window;
