@@ -6,7 +6,8 @@
 
 use crate::budget::Budget;
 use carafe_store::{
-    LogQuery, LogRecord, MetricQuery, SeriesPoints, SpanFilter, SpanRecord, StoreError, TimeRange,
+    LogQuery, LogRecord, MetricQuery, PointRecord, SeriesPoints, SpanFilter, SpanRecord,
+    StoreError, TimeRange,
 };
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
 use std::sync::Arc;
@@ -91,4 +92,7 @@ pub trait MetricSource: Send + Sync {
     /// time. In any order, each series once. Ignores the query's limit.
     fn select(&self, query: &MetricQuery, budget: &Budget)
     -> Result<Vec<SeriesPoints>, StoreError>;
+
+    /// The points in `range`, newest first. Lazy.
+    fn scan<'a>(&'a self, range: TimeRange, budget: &'a Budget) -> Scan<'a, PointRecord>;
 }

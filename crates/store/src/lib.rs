@@ -18,6 +18,8 @@ mod interface;
 mod memory;
 mod query;
 mod record;
+mod series;
+mod size;
 mod summary;
 mod tags;
 mod tail;
@@ -41,6 +43,7 @@ pub use record::{
     LogRecord, MISSING_SERVICE_NAME, Point, PointRecord, PointValue, ResourceRecord, ScopeRecord,
     Series, SeriesPoints, SpanRecord, Trace,
 };
+pub use series::{point_bytes, series_bytes, series_key, series_order};
 pub use summary::{RootSpan, ServiceCount, TraceSummary};
 pub use tags::{TagFilter, aliases, kind_name, virtual_tag};
 pub use tail::{Sequence, Tail, TailEvent, TailHub, TailItems, TailRead};

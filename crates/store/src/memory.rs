@@ -10,7 +10,6 @@ mod logs;
 mod metrics;
 mod scan;
 mod services;
-mod size;
 mod traces;
 
 use crate::decode::{self, Records};

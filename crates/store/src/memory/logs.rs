@@ -1,9 +1,9 @@
 //! Log records in memory, in order of time.
 
 use super::MemoryLimits;
-use super::size;
 use crate::query::LogQuery;
 use crate::record::LogRecord;
+use crate::size;
 use carafe_telemetry::{TraceId, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;

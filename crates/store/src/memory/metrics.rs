@@ -1,10 +1,10 @@
 //! Metric series in memory.
 
 use super::MemoryLimits;
-use super::size;
 use crate::query::{MetricPage, MetricQuery};
-use crate::record::{Point, PointRecord, PointValue, Series, SeriesPoints};
-use crate::value;
+use crate::record::{Point, PointRecord, Series, SeriesPoints};
+use crate::series::{point_bytes, series_bytes, series_key, series_order};
+use crate::size;
 use carafe_telemetry::UnixNanos;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem::size_of;
@@ -52,17 +52,18 @@ impl Metrics {
     }
 
     fn insert_one(&mut self, record: PointRecord) -> PointRecord {
-        let key = series_key(&record.series);
+        let key: SeriesKey = series_key(&record.series).into();
         let number = self.appended;
         self.appended += 1;
         let added = &mut self.bytes;
         let stored = self.series.entry(Arc::clone(&key)).or_insert_with(|| {
-            let bytes = series_bytes(&record.series, &key);
+            let bytes =
+                size_of::<Stored>() + series_bytes(&record.series) + key.len() + size::INDEX;
             *added += bytes;
             Stored { series: Arc::clone(&record.series), points: BTreeMap::new(), bytes }
         });
         let time = record.point.time;
-        let bytes = point_bytes(&record.point);
+        let bytes = point_bytes(&record.point) + size::INDEX;
         self.bytes += bytes;
         stored.points.insert((time, number), Arc::clone(&record.point));
         self.arrival.push_back((number, key, time, bytes));
@@ -91,14 +92,14 @@ impl Metrics {
         let mut series: Vec<SeriesPoints> = self
             .series
             .values()
-            .filter(|stored| matches(&stored.series, query))
+            .filter(|stored| query.matches(&stored.series))
             .map(|stored| SeriesPoints {
                 series: Arc::clone(&stored.series),
                 points: stored.points.range(range.clone()).map(|(_, p)| Arc::clone(p)).collect(),
             })
             .filter(|series| !series.points.is_empty())
             .collect();
-        series.sort_by_cached_key(|series| order(&series.series));
+        series.sort_by_cached_key(|series| series_order(&series.series));
         let truncated = series.len() > query.limit;
         series.truncate(query.limit);
         MetricPage { series, truncated }
@@ -113,81 +114,4 @@ impl Metrics {
             Some((*number, PointRecord { series: Arc::clone(&stored.series), point }))
         })
     }
-}
-
-fn matches(series: &Series, query: &MetricQuery) -> bool {
-    query.name.as_ref().is_none_or(|name| series.metric.name == *name)
-        && query.service.as_deref().is_none_or(|service| *series.resource.service == *service)
-        && query.attributes.iter().all(|(key, text)| {
-            let kv = series.attributes.iter().find(|kv| kv.key == *key);
-            let value = kv.and_then(|kv| kv.value.as_ref());
-            value.is_some_and(|value| value::text(value) == text.as_str())
-        })
-}
-
-fn order(series: &Series) -> (String, Arc<str>, Vec<(String, String)>) {
-    let text = |kv: &carafe_telemetry::otlp::KeyValue| {
-        (kv.key.clone(), kv.value.as_ref().map(|v| value::text(v).into_owned()).unwrap_or_default())
-    };
-    (
-        series.metric.name.clone(),
-        Arc::clone(&series.resource.service),
-        series.attributes.iter().map(text).collect(),
-    )
-}
-
-/// The encoded resource, scope, metric without points, and attributes, with their lengths.
-fn series_key(series: &Series) -> SeriesKey {
-    use prost::Message;
-    let mut key = Vec::with_capacity(256);
-    let mut encode = |message: &dyn Fn(&mut Vec<u8>) -> Result<(), prost::EncodeError>| {
-        // A vector grows, so encoding into it cannot fail.
-        if message(&mut key).is_err() {
-            key.push(0);
-        }
-    };
-    encode(&|key| series.resource.resource.encode_length_delimited(key));
-    encode(&|key| series.scope.scope.encode_length_delimited(key));
-    encode(&|key| series.metric.encode_length_delimited(key));
-    for attribute in &series.attributes {
-        encode(&|key| attribute.encode_length_delimited(key));
-    }
-    key.into()
-}
-
-fn series_bytes(series: &Series, key: &SeriesKey) -> usize {
-    size_of::<Stored>()
-        + size_of::<Series>()
-        + key.len()
-        + series.metric.name.len()
-        + series.metric.description.len()
-        + series.metric.unit.len()
-        + size::attributes(&series.attributes)
-        + size::attributes(&series.resource.resource.attributes)
-        + size::INDEX
-}
-
-fn point_bytes(point: &Point) -> usize {
-    let content = match &point.value {
-        PointValue::Number(data) => exemplars(&data.exemplars),
-        PointValue::Histogram(data) => {
-            exemplars(&data.exemplars) + 8 * (data.bucket_counts.len() + data.explicit_bounds.len())
-        }
-        PointValue::ExponentialHistogram(data) => {
-            let buckets = [&data.positive, &data.negative];
-            let counts = buckets.into_iter().flatten().map(|b| b.bucket_counts.len());
-            exemplars(&data.exemplars) + 8 * counts.sum::<usize>()
-        }
-        PointValue::Summary(data) => 16 * data.quantile_values.len(),
-    };
-    size_of::<Point>() + size::INDEX + content
-}
-
-fn exemplars(exemplars: &[carafe_telemetry::otlp::Exemplar]) -> usize {
-    exemplars
-        .iter()
-        .map(|exemplar| {
-            size_of_val(exemplar) + 64 + size::attributes(&exemplar.filtered_attributes)
-        })
-        .sum()
 }

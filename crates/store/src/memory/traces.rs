@@ -2,9 +2,9 @@
 
 use super::MemoryLimits;
 use super::services::{Key, Services};
-use super::size;
 use crate::filter::SpanFilter;
 use crate::record::{ResourceRecord, SpanRecord, Trace};
+use crate::size;
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;

@@ -12,9 +12,9 @@ const ALLOCATION: usize = 16;
 
 /// What a record costs in the store's own tables, on top of its content: its place in the
 /// trace, in the set of identities, and its share of the indexes.
-pub(super) const INDEX: usize = 160;
+pub(crate) const INDEX: usize = 160;
 
-pub(super) fn span(span: &Span) -> usize {
+pub(crate) fn span(span: &Span) -> usize {
     let events: usize = span
         .events
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn span(span: &Span) -> usize {
         + status
 }
 
-pub(super) fn log(log: &LogRecord) -> usize {
+pub(crate) fn log(log: &LogRecord) -> usize {
     size_of::<LogRecord>()
         + 3 * ALLOCATION
         + log.trace_id.len()
@@ -55,7 +55,7 @@ pub(super) fn log(log: &LogRecord) -> usize {
         + attributes(&log.attributes)
 }
 
-pub(super) fn attributes(attributes: &[KeyValue]) -> usize {
+pub(crate) fn attributes(attributes: &[KeyValue]) -> usize {
     ALLOCATION
         + attributes
             .iter()
