@@ -45,6 +45,6 @@ pub use record::{
 };
 pub use series::{point_bytes, series_bytes, series_key, series_order};
 pub use summary::{RootSpan, ServiceCount, TraceSummary};
-pub use tags::{TagFilter, aliases, kind_name, virtual_tag};
+pub use tags::{TagFilter, aliases, canonical, kind_name, virtual_tag};
 pub use tail::{Sequence, Tail, TailEvent, TailHub, TailItems, TailRead};
 pub use url_pattern::UrlPattern;

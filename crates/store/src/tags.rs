@@ -38,6 +38,12 @@ pub fn aliases(key: &str) -> impl Iterator<Item = &str> {
     std::iter::once(key).chain(others.iter().copied().filter(move |name| *name != key))
 }
 
+/// The name under which an index keeps `key` and all its aliases. It is part of the embedded
+/// store's file format: a group's first name stays, and a group that grows is a new format.
+pub fn canonical(key: &str) -> &str {
+    ALIASES.iter().find(|group| group.contains(&key)).map_or(key, |group| group[0])
+}
+
 /// The lower-case name of a span kind, empty where it is unspecified, as Jaeger writes it.
 pub fn kind_name(kind: SpanKind) -> &'static str {
     match kind {
@@ -172,6 +178,16 @@ mod tests {
         assert_eq!(aliases("url.full").collect::<Vec<_>>(), ["url.full", "http.url"]);
         assert_eq!(aliases("http.url").collect::<Vec<_>>(), ["http.url", "url.full"]);
         assert_eq!(aliases("other").collect::<Vec<_>>(), ["other"]);
+    }
+
+    #[test]
+    fn aliases_have_one_canonical_name() {
+        for name in ALIASES.iter().copied().flatten() {
+            let names: HashSet<_> = aliases(name).map(canonical).collect();
+            assert_eq!(names.len(), 1, "{name}");
+        }
+        assert_eq!(canonical("server.address"), "http.host");
+        assert_eq!(canonical("other"), "other");
     }
 
     #[test]
