@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod calls;
 pub mod catalog;
 pub mod files;
+pub mod generations;
 pub mod ingest;
 pub mod parquet_io;
 pub mod recent;

@@ -5,6 +5,7 @@
 
 use super::scan::Newest;
 use super::segment::{At, Numbers, Row, SEGMENT_ROWS, Segment};
+use crate::calls::Known;
 use crate::ingest::{IncomingResource, IncomingScope, IncomingSpans};
 use carafe_store::TimeRange;
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
@@ -51,14 +52,14 @@ impl Inner {
         self.hasher.hash_one((trace_id, span_id))
     }
 
-    fn contains(&self, hash: u64, trace_id: TraceId, span_id: SpanId) -> bool {
+    fn find(&self, hash: u64, trace_id: TraceId, span_id: SpanId) -> Option<At> {
         let same = |&(other, at): &(u64, At)| {
             other == hash && {
                 let row = self.row(at).1;
                 row.trace_id == trace_id && row.span_id == span_id
             }
         };
-        self.identities.find(hash, same).is_some()
+        self.identities.find(hash, same).map(|(_, at)| *at)
     }
 
     fn seal_when_full(&mut self) {
@@ -83,7 +84,7 @@ impl RecentSpans {
         let mut added = Vec::with_capacity(incoming.spans.len());
         for (number, span) in incoming.spans.iter().enumerate() {
             let hash = inner.hash(span.trace_id, span.span_id);
-            if inner.contains(hash, span.trace_id, span.span_id)
+            if inner.find(hash, span.trace_id, span.span_id).is_some()
                 || known(span.trace_id, span.span_id)
             {
                 continue;
@@ -109,7 +110,15 @@ impl RecentSpans {
     /// Whether the span is here.
     pub fn contains(&self, trace_id: TraceId, span_id: SpanId) -> bool {
         let inner = self.inner.read();
-        inner.contains(inner.hash(trace_id, span_id), trace_id, span_id)
+        inner.find(inner.hash(trace_id, span_id), trace_id, span_id).is_some()
+    }
+
+    /// Service and kind of the span, where it is here.
+    pub fn known(&self, trace_id: TraceId, span_id: SpanId) -> Option<Known> {
+        let inner = self.inner.read();
+        let at = inner.find(inner.hash(trace_id, span_id), trace_id, span_id)?;
+        let (segment, row) = inner.row(at);
+        Some(Known { service: Arc::clone(segment.service(row)), kind: row.kind })
     }
 
     /// Spans.
@@ -186,6 +195,12 @@ impl<'a> RecentSpan<'a> {
     /// Whether the status is an error.
     pub fn is_error(&self) -> bool {
         self.row.is_error()
+    }
+
+    /// Its service and kind.
+    pub fn known(&self) -> Known {
+        let service = Arc::clone(&self.resource().record.service);
+        Known { service, kind: self.row.kind }
     }
 
     /// Its name.
