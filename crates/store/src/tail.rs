@@ -7,7 +7,7 @@
 use crate::record::{LogRecord, PointRecord, SpanRecord};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio::sync::watch;
 
 /// Items that a [`TailHub`] keeps for followers, besides the newest batch, which it always
@@ -57,9 +57,19 @@ pub enum TailRead {
     Missed(u64),
 }
 
+/// Items that are made when the first follower comes to them.
+type LazyItems = LazyLock<TailItems, Box<dyn FnOnce() -> TailItems + Send>>;
+
+/// What one append stored, perhaps not yet in the form that followers get.
+struct Announced {
+    sequence: Sequence,
+    count: u64,
+    items: Arc<LazyItems>,
+}
+
 #[derive(Default)]
 struct Ring {
-    events: VecDeque<TailEvent>,
+    events: VecDeque<Announced>,
     items: u64,
     last: Sequence,
 }
@@ -80,17 +90,24 @@ impl Default for TailHub {
 impl TailHub {
     /// Announces items. Never waits.
     pub fn publish(&self, items: TailItems) {
-        if items.len() == 0 {
+        self.publish_lazy(items.len(), || items);
+    }
+
+    /// Announces `count` items that `make` makes once, when the first follower comes to them.
+    /// Never waits.
+    pub fn publish_lazy(&self, count: u64, make: impl FnOnce() -> TailItems + Send + 'static) {
+        if count == 0 {
             return;
         }
+        let items: LazyItems = LazyLock::new(Box::new(make));
         let mut ring = self.ring.lock();
-        ring.items += items.len();
-        ring.last.0 += items.len();
+        ring.items += count;
+        ring.last.0 += count;
         let sequence = ring.last;
-        ring.events.push_back(TailEvent { sequence, items });
+        ring.events.push_back(Announced { sequence, count, items: Arc::new(items) });
         while ring.items > MAX_TAIL_ITEMS && ring.events.len() > 1 {
             if let Some(oldest) = ring.events.pop_front() {
-                ring.items -= oldest.items.len();
+                ring.items -= oldest.count;
             }
         }
         // Inside the lock, so that the watched value never goes back.
@@ -148,9 +165,12 @@ impl Tail {
             return Some(TailRead::Missed(missed));
         }
         let at = ring.events.partition_point(|event| event.sequence <= self.position);
-        let event = ring.events.get(at)?.clone();
-        self.position = event.sequence;
-        Some(TailRead::Event(event))
+        let event = ring.events.get(at)?;
+        let (sequence, items) = (event.sequence, Arc::clone(&event.items));
+        // Making the items may take a while, and appends must not wait for it.
+        drop(ring);
+        self.position = sequence;
+        Some(TailRead::Event(TailEvent { sequence, items: TailItems::clone(&items) }))
     }
 
     /// Where the follower stands.
