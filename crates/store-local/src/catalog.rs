@@ -3,18 +3,22 @@
 //! It is the only truth about files: a file that is not in it does not exist, whatever is in
 //! the directory, and directories are never listed to find data.
 
+mod late_calls;
 mod rows;
 mod schema;
 
+use crate::calls::{Call, CallSums};
 use crate::window::Window;
 use carafe_store::{StoreError, StoreErrorKind, TimeRange};
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
 /// The name of the database in the data directory.
 pub const CATALOG_FILE: &str = "catalog.sqlite";
+
+pub use late_calls::CALL_CELL;
 
 /// A file of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +87,8 @@ pub struct Contents {
     pub watermark: u64,
     /// Counters.
     pub counters: Counters,
+    /// Paths of files that may be on disk, and are not part of the store.
+    pub garbage: Vec<String>,
 }
 
 /// The open database.
@@ -117,21 +123,39 @@ impl Catalog {
         Ok((Self { path, connection: Mutex::new(connection) }, contents))
     }
 
+    /// Says that files are about to be written at these paths, so that they are found and
+    /// removed when this process does not live to enter them.
+    pub fn intends(&self, paths: &[String]) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            paths.iter().try_for_each(|path| rows::add_garbage(transaction, path))
+        })
+    }
+
+    /// Says that these files, which are not in the catalog, are gone from the disk.
+    pub fn removed(&self, paths: &[String]) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            paths.iter().try_for_each(|path| rows::remove_garbage(transaction, path))
+        })
+    }
+
     /// Enters what was flushed: from now on the log is needed only after `watermark`.
+    /// `late_calls` are of spans in older files, whose callers came only now.
     pub fn flushed(
         &self,
         watermark: u64,
         files: &[NewFile],
         appended: [u64; 3],
+        late_calls: &[Call],
     ) -> Result<Vec<FileEntry>, StoreError> {
         self.change(|transaction| {
             rows::set_watermark(transaction, watermark)?;
+            late_calls::add(transaction, late_calls)?;
             rows::count(transaction, "appended", appended)?;
             rows::insert_files(transaction, files)
         })
     }
 
-    /// Replaces files by what they were merged into.
+    /// Replaces files by what they were merged into. The old ones are garbage from then on.
     pub fn replaced(&self, old: &[FileId], new: &[NewFile]) -> Result<Vec<FileEntry>, StoreError> {
         self.change(|transaction| {
             rows::remove_files(transaction, old)?;
@@ -139,12 +163,25 @@ impl Catalog {
         })
     }
 
-    /// Removes files whose time has come, with `evicted` items in them.
-    pub fn evicted(&self, old: &[FileId], evicted: [u64; 3]) -> Result<(), StoreError> {
+    /// Removes files whose time has come, with `evicted` items in them; garbage from then on.
+    /// Calls before `oldest` go with them.
+    pub fn evicted(
+        &self,
+        old: &[FileId],
+        evicted: [u64; 3],
+        oldest: UnixNanos,
+    ) -> Result<(), StoreError> {
         self.change(|transaction| {
             rows::count(transaction, "evicted", evicted)?;
+            late_calls::remove_before(transaction, oldest)?;
             rows::remove_files(transaction, old)
         })
+    }
+
+    /// Adds up the late calls in `range`, of whole [`CALL_CELL`]s: those that begin in it.
+    pub fn late_calls(&self, range: TimeRange, sums: &mut CallSums) -> Result<(), StoreError> {
+        late_calls::sum(&self.connection.lock(), range, sums)
+            .map_err(|error| fault(&self.path, error))
     }
 
     /// Sets a file aside: it stays on disk and is not read any more.
@@ -185,6 +222,7 @@ fn read(connection: &mut Connection) -> rusqlite::Result<Contents> {
         aside: rows::aside(&transaction)?,
         watermark: rows::watermark(&transaction)?,
         counters: rows::counters(&transaction)?,
+        garbage: rows::garbage(&transaction)?,
     })
 }
 

@@ -40,6 +40,7 @@ pub(super) fn insert_files(
             file.generation,
         ])?;
         entries.push(FileEntry { id: FileId(id), file: file.clone() });
+        remove_garbage(transaction, &file.path)?;
     }
     Ok(entries)
 }
@@ -48,11 +49,28 @@ pub(super) fn remove_files(
     transaction: &Transaction<'_>,
     files: &[FileId],
 ) -> rusqlite::Result<()> {
-    let mut delete = transaction.prepare_cached("DELETE FROM file WHERE id = ?1")?;
+    let mut delete = transaction.prepare_cached("DELETE FROM file WHERE id = ?1 RETURNING path")?;
     for id in files {
-        delete.execute([id.0])?;
+        let path: String = delete.query_row([id.0], |row| row.get(0))?;
+        add_garbage(transaction, &path)?;
     }
     Ok(())
+}
+
+pub(super) fn add_garbage(transaction: &Transaction<'_>, path: &str) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO garbage VALUES (?1)")?;
+    insert.execute([path]).map(drop)
+}
+
+pub(super) fn remove_garbage(transaction: &Transaction<'_>, path: &str) -> rusqlite::Result<()> {
+    let mut delete = transaction.prepare_cached("DELETE FROM garbage WHERE path = ?1")?;
+    delete.execute([path]).map(drop)
+}
+
+pub(super) fn garbage(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
+    let mut select = transaction.prepare("SELECT path FROM garbage ORDER BY path")?;
+    let paths = select.query_map([], |row| row.get(0))?;
+    paths.collect()
 }
 
 pub(super) fn set_aside(

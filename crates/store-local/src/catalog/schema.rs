@@ -31,6 +31,19 @@ CREATE TABLE file (
     generation INTEGER NOT NULL,
     aside_reason TEXT
 ) STRICT;
+
+CREATE TABLE garbage (
+    path TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE late_call (
+    cell INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    called TEXT NOT NULL,
+    call_count INTEGER NOT NULL,
+    error_count INTEGER NOT NULL,
+    PRIMARY KEY (cell, caller, called)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// A commit returns when it is on the disk, and a killed process leaves nothing to repair.

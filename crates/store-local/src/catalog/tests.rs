@@ -26,16 +26,19 @@ fn what_was_entered_is_there_when_it_is_opened_again() {
     let (catalog, empty) = open(&directory);
     assert_eq!(empty, Contents::default());
     let files = [file("a"), file("b"), file("c")];
-    let entries = catalog.flushed(9, &files, [7, 0, 5]).unwrap();
+    catalog.intends(&["a", "b", "c", "x", "y"].map(String::from)).unwrap();
+    let entries = catalog.flushed(9, &files, [7, 0, 5], &[]).unwrap();
     catalog.set_aside(entries[2].id, "torn").unwrap();
     let merged = catalog.replaced(&[entries[0].id], &[file("d")]).unwrap();
-    catalog.evicted(&[entries[1].id], [7, 0, 0]).unwrap();
-    catalog.flushed(11, &[], [1, 0, 0]).unwrap();
+    catalog.evicted(&[entries[1].id], [7, 0, 0], UnixNanos(0)).unwrap();
+    catalog.flushed(11, &[], [1, 0, 0], &[]).unwrap();
+    catalog.removed(&["x".into(), "b".into()]).unwrap();
     drop(catalog);
     let (catalog, contents) = open(&directory);
     assert_eq!(contents.files, merged);
     assert_eq!(contents.aside, [AsideFile { file: file("c"), reason: "torn".into() }]);
     assert_eq!(contents.watermark, 11);
+    assert_eq!(contents.garbage, ["a", "y"]);
     assert_eq!(contents.counters, Counters { appended: [8, 0, 5], evicted: [7, 0, 0] });
     assert_eq!(catalog.check().unwrap(), Vec::<String>::new());
 }
@@ -44,7 +47,7 @@ fn what_was_entered_is_there_when_it_is_opened_again() {
 fn a_change_that_fails_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (catalog, _) = open(&directory);
-    let [entry] = &catalog.flushed(1, &[file("a")], [7, 0, 0]).unwrap()[..] else { panic!() };
+    let [entry] = &catalog.flushed(1, &[file("a")], [7, 0, 0], &[]).unwrap()[..] else { panic!() };
     // The second file's path is taken, so neither is entered and the first stays.
     let error = catalog.replaced(&[entry.id], &[file("b"), file("b")]).unwrap_err();
     assert!(error.to_string().contains(CATALOG_FILE), "{error}");
@@ -66,4 +69,31 @@ fn another_format_and_damage_are_named() {
     std::fs::write(directory.path().join(CATALOG_FILE), [7; 5_000]).unwrap();
     let error = Catalog::open(directory.path()).err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Corrupt, "{error}");
+}
+
+#[test]
+fn late_calls_add_up_in_whole_cells() {
+    let directory = tempfile::tempdir().unwrap();
+    let (catalog, _) = open(&directory);
+    let call = |seconds: u64, called: &str, is_error| Call {
+        start: UnixNanos(seconds * 1_000_000_000),
+        caller: "a".into(),
+        called: called.into(),
+        is_error,
+    };
+    catalog.flushed(1, &[], [0; 3], &[call(5, "b", false), call(9, "b", true)]).unwrap();
+    catalog.flushed(2, &[], [0; 3], &[call(8, "b", false), call(25, "c", true)]).unwrap();
+    let sums = |start: u64, end: u64| {
+        let mut sums = CallSums::default();
+        let [start, end] = [start, end].map(|seconds| UnixNanos(seconds * 1_000_000_000));
+        catalog.late_calls(TimeRange { start, end }, &mut sums).unwrap();
+        let edges = sums.finish().into_iter();
+        edges.map(|edge| (edge.child.to_string(), edge.calls, edge.errors)).collect::<Vec<_>>()
+    };
+    assert_eq!(sums(0, 30), [("b".into(), 3, 1), ("c".into(), 1, 1)]);
+    assert_eq!(sums(1, 20), [("c".into(), 1, 1)]);
+    assert_eq!(sums(0, 19), [("b".into(), 3, 1)]);
+    let ten = UnixNanos(10_000_000_000);
+    catalog.evicted(&[], [0; 3], ten).unwrap();
+    assert_eq!(sums(0, 30), [("c".into(), 1, 1)]);
 }
