@@ -11,6 +11,7 @@ pub mod calls;
 pub mod catalog;
 pub mod files;
 pub mod generations;
+pub mod index;
 pub mod ingest;
 pub mod metrics;
 pub mod parquet_io;
