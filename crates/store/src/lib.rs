@@ -24,8 +24,8 @@ mod summary;
 mod tags;
 mod tail;
 mod url_pattern;
-pub mod value;
 
+pub use carafe_telemetry::value;
 pub use decode::{Decoded, Records, decode};
 pub use error::{StoreError, StoreErrorKind};
 pub use filter::SpanFilter;

@@ -1,6 +1,7 @@
 //! What travels through a pipeline: one export request, as the bytes it came in.
 
 use crate::otlp;
+use crate::view::{LogsView, TracesView};
 use bytes::Bytes;
 use prost::Message;
 use std::fmt;
@@ -77,6 +78,23 @@ impl Batch {
             Signal::Logs => Message::decode(bytes).map(Request::Logs),
         }
         .map_err(|source| DecodeError { signal: self.signal, source })
+    }
+
+    /// The same request as prost writes it: each field once and in order, without those that
+    /// OTLP does not know. The views take every request of that form.
+    pub fn normalised(&self) -> Result<Self, DecodeError> {
+        Ok(self.decode()?.encode())
+    }
+
+    /// Checks the whole request; spans, data points or log records in it.
+    pub fn items(&self) -> Result<usize, DecodeError> {
+        let counted = match self.signal {
+            Signal::Traces => TracesView::new(&self.bytes).validate().ok(),
+            Signal::Logs => LogsView::new(&self.bytes).validate().ok(),
+            Signal::Metrics => None,
+        };
+        // What the views do not take is rare, and prost names the fault.
+        counted.map_or_else(|| Ok(self.decode()?.items()), Ok)
     }
 }
 

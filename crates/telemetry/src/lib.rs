@@ -10,7 +10,11 @@ pub mod batch;
 pub mod id;
 pub mod json;
 pub mod otlp;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
+pub mod value;
+pub mod view;
 
 pub use batch::{Batch, DecodeError, Request, Signal};
 pub use id::{SpanId, TraceId};

@@ -1,8 +1,8 @@
 //! The text and JSON forms of attribute values.
 
+use crate::otlp::{AnyValue, any_value::Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use carafe_telemetry::otlp::{AnyValue, any_value::Value};
 use std::borrow::Cow;
 
 /// The value as people write it: strings as they are, lists and maps as JSON, bytes in
@@ -44,7 +44,7 @@ pub fn json(value: &AnyValue) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use carafe_telemetry::otlp::{self, ArrayValue, KeyValueList};
+    use crate::otlp::{self, ArrayValue, KeyValueList};
 
     fn any(value: Value) -> AnyValue {
         AnyValue { value: Some(value) }
