@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod parquet_io;
 pub mod recent;
+pub mod signal_file;
 pub mod source;
 pub mod tiers;
 pub mod window;
