@@ -10,6 +10,7 @@
 //!
 //! [`Batch::normalised`]: crate::Batch::normalised
 
+mod check;
 mod log;
 mod request;
 mod span;

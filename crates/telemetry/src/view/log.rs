@@ -1,9 +1,10 @@
 //! Log records.
 
+use super::check::Held;
 use super::request::Item;
-use super::value::{Attributes, KeyValueView, ValueView};
+use super::value::{Attributes, ValueView};
 use super::wire::{Reader, Stretch, delimited, fixed32, fixed64, tags, varint};
-use super::{ITEM_DEPTH, ViewError};
+use super::{ITEM_DEPTH, ViewError, check};
 
 /// A `LogRecord`.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,7 @@ impl<'a> LogView<'a> {
             attributes: &[],
         };
         let mut attributes = Stretch::default();
+        let mut held = Held::default();
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
             let before = reader.left();
@@ -90,14 +92,15 @@ impl<'a> LogView<'a> {
                 SEVERITY_TEXT => view.severity_text = reader.text()?,
                 BODY => {
                     let body = reader.message(ITEM_DEPTH)?;
-                    view.body
-                        .get_or_insert(ValueView::Empty)
-                        .merge::<DEEP>(body, ITEM_DEPTH - 1)?;
+                    if DEEP {
+                        held = check::value(held, body, ITEM_DEPTH - 1)?;
+                    }
+                    view.body.get_or_insert(ValueView::Empty).merge(body)?;
                 }
                 ATTRIBUTE => {
                     let attribute = reader.message(ITEM_DEPTH)?;
                     if DEEP {
-                        KeyValueView::read::<true>(attribute, ITEM_DEPTH - 1)?;
+                        check::key_value(attribute, ITEM_DEPTH - 1)?;
                     }
                     attributes.add(bytes, before, reader.left());
                 }

@@ -2,9 +2,9 @@
 
 use super::log::LogView;
 use super::span::SpanView;
-use super::value::{Attributes, KeyValueView};
+use super::value::Attributes;
 use super::wire::{Messages, Reader, delimited, tags, varint};
-use super::{GROUP_DEPTH, ITEM_DEPTH, REQUEST_DEPTH, RESOURCE_DEPTH, ViewError};
+use super::{GROUP_DEPTH, ITEM_DEPTH, REQUEST_DEPTH, RESOURCE_DEPTH, ViewError, check};
 use std::marker::PhantomData;
 
 /// A span or a log record.
@@ -187,7 +187,7 @@ impl<'a> ResourceView<'a> {
             match reader.key()? {
                 ATTRIBUTES => {
                     let attribute = reader.message(RESOURCE_DEPTH)?;
-                    KeyValueView::read::<true>(attribute, RESOURCE_DEPTH - 1)?;
+                    check::key_value(attribute, RESOURCE_DEPTH - 1)?;
                 }
                 DROPPED => view.dropped_attributes = reader.varint()? as u32,
                 ENTITY_REFS => {
@@ -252,7 +252,7 @@ impl<'a> ScopeView<'a> {
                 VERSION => view.version = reader.text()?,
                 ATTRIBUTES => {
                     let attribute = reader.message(ITEM_DEPTH)?;
-                    KeyValueView::read::<true>(attribute, ITEM_DEPTH - 1)?;
+                    check::key_value(attribute, ITEM_DEPTH - 1)?;
                 }
                 DROPPED => view.dropped_attributes = reader.varint()? as u32,
                 key => reader.unknown(key, const { tags(1, 4) }, ITEM_DEPTH)?,

@@ -1,9 +1,9 @@
 //! Spans, their events and links.
 
 use super::request::Item;
-use super::value::{Attributes, KeyValueView};
+use super::value::Attributes;
 use super::wire::{Messages, Reader, Stretch, delimited, fixed32, fixed64, tags, varint};
-use super::{ITEM_DEPTH, ViewError};
+use super::{ITEM_DEPTH, ViewError, check};
 
 /// A `Span`.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +125,7 @@ impl<'a> SpanView<'a> {
                 ATTRIBUTE => {
                     let attribute = reader.message(ITEM_DEPTH)?;
                     if DEEP {
-                        KeyValueView::read::<true>(attribute, ITEM_DEPTH - 1)?;
+                        check::key_value(attribute, ITEM_DEPTH - 1)?;
                     }
                     attributes.add(bytes, before, reader.left());
                 }
@@ -224,7 +224,7 @@ impl<'a> EventView<'a> {
                 ATTRIBUTES => {
                     let attribute = reader.message(DEPTH)?;
                     if DEEP {
-                        KeyValueView::read::<true>(attribute, DEPTH - 1)?;
+                        check::key_value(attribute, DEPTH - 1)?;
                     }
                 }
                 DROPPED => view.dropped_attributes = reader.varint()? as u32,
@@ -283,7 +283,7 @@ impl<'a> LinkView<'a> {
                 ATTRIBUTES => {
                     let attribute = reader.message(DEPTH)?;
                     if DEEP {
-                        KeyValueView::read::<true>(attribute, DEPTH - 1)?;
+                        check::key_value(attribute, DEPTH - 1)?;
                     }
                 }
                 DROPPED => view.dropped_attributes = reader.varint()? as u32,

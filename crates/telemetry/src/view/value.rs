@@ -1,7 +1,7 @@
 //! Attributes and their values.
 
 use super::wire::{Messages, Reader, delimited, fixed64, tags, varint};
-use super::{ITEM_DEPTH, ViewError};
+use super::{ITEM_DEPTH, REQUEST_DEPTH, ViewError, check};
 use crate::otlp::{AnyValue, ArrayValue, KeyValueList, any_value::Value};
 use crate::value;
 use prost::Message;
@@ -57,14 +57,9 @@ impl<'a> ValueView<'a> {
         }
     }
 
-    /// Reads an `AnyValue` over this one: as a oneof, of which the last field counts. `DEEP`
-    /// checks what is in lists and maps, too.
+    /// Reads an `AnyValue` over this one: as a oneof, of which the last field counts.
     #[inline]
-    pub(super) fn merge<const DEEP: bool>(
-        &mut self,
-        bytes: &'a [u8],
-        depth: u32,
-    ) -> Result<(), ViewError> {
+    pub(super) fn merge(&mut self, bytes: &'a [u8]) -> Result<(), ViewError> {
         const STRING: u32 = delimited(1);
         const BOOL: u32 = varint(2);
         const INT: u32 = varint(3);
@@ -80,44 +75,15 @@ impl<'a> ValueView<'a> {
                 BOOL => Self::Bool(reader.varint()? != 0),
                 INT => Self::Int(reader.varint()? as i64),
                 DOUBLE => Self::Double(f64::from_bits(reader.fixed64()?)),
+                ARRAY => Self::Array(reader.bytes()?),
+                MAP => Self::Map(reader.bytes()?),
                 BYTES => Self::Bytes(reader.bytes()?),
                 STRINDEX => Self::Strindex(reader.varint()? as i32),
-                key @ (ARRAY | MAP) => {
-                    let list = reader.message(depth)?;
-                    if DEEP {
-                        self.check_list(key == MAP, list, depth - 1)?;
-                    }
-                    if key == MAP { Self::Map(list) } else { Self::Array(list) }
-                }
                 key => {
-                    reader.unknown(key, const { tags(1, 8) }, depth)?;
+                    reader.unknown(key, const { tags(1, 8) }, REQUEST_DEPTH)?;
                     continue;
                 }
             };
-        }
-        Ok(())
-    }
-
-    /// Checks a list or a map that comes after this value.
-    fn check_list(&self, is_map: bool, bytes: &'a [u8], depth: u32) -> Result<(), ViewError> {
-        // Protobuf would have the two merged.
-        if matches!((self, is_map), (Self::Array(_), false) | (Self::Map(_), true)) {
-            return Err(ViewError::Irregular);
-        }
-        const VALUES: u32 = delimited(1);
-        let mut reader = Reader::new(bytes);
-        while !reader.is_empty() {
-            match reader.key()? {
-                VALUES => {
-                    let inner = reader.message(depth)?;
-                    if is_map {
-                        KeyValueView::read::<true>(inner, depth - 1)?;
-                    } else {
-                        Self::Empty.merge::<true>(inner, depth - 1)?;
-                    }
-                }
-                key => reader.unknown(key, const { tags(1, 1) }, depth)?,
-            }
         }
         Ok(())
     }
@@ -139,11 +105,13 @@ pub struct KeyValueView<'a> {
 impl<'a> KeyValueView<'a> {
     /// Reads and checks one `KeyValue`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ViewError> {
-        Self::read::<true>(bytes, ITEM_DEPTH - 1)
+        check::key_value(bytes, ITEM_DEPTH - 1)?;
+        Self::read(bytes)
     }
 
+    /// Reads one that was checked before.
     #[inline]
-    pub(super) fn read<const DEEP: bool>(bytes: &'a [u8], depth: u32) -> Result<Self, ViewError> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ViewError> {
         const KEY: u32 = delimited(1);
         const VALUE: u32 = delimited(2);
         const STRINDEX: u32 = varint(3);
@@ -152,12 +120,9 @@ impl<'a> KeyValueView<'a> {
         while !reader.is_empty() {
             match reader.key()? {
                 KEY => view.key = reader.text()?,
-                VALUE => {
-                    let value = reader.message(depth)?;
-                    view.value.merge::<DEEP>(value, depth - 1)?;
-                }
+                VALUE => view.value.merge(reader.bytes()?)?,
                 STRINDEX => view.key_strindex = reader.varint()? as i32,
-                key => reader.unknown(key, const { tags(1, 3) }, depth)?,
+                key => reader.unknown(key, const { tags(1, 3) }, REQUEST_DEPTH)?,
             }
         }
         Ok(view)
@@ -180,7 +145,7 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<KeyValueView<'a>> {
-        KeyValueView::read::<false>(self.0.next()?, ITEM_DEPTH).ok()
+        KeyValueView::read(self.0.next()?).ok()
     }
 }
 
