@@ -1,9 +1,11 @@
 //! Which spans a question is about.
 
+use crate::condition::Condition;
 use crate::query::TimeRange;
 use crate::record::{SpanRecord, Trace};
 use crate::tags::TagFilter;
 use crate::url_pattern::UrlPattern;
+use carafe_telemetry::UnixNanos;
 use std::time::Duration;
 
 /// Conditions on a span; all of them must hold. The default has none.
@@ -23,6 +25,8 @@ pub struct SpanFilter {
     pub range: TimeRange,
     /// It has such an address.
     pub url: Option<UrlPattern>,
+    /// It fulfils this.
+    pub condition: Option<Condition>,
     /// Its trace has a span whose status is an error: a condition on the trace, not the span.
     pub errors_only: bool,
 }
@@ -37,11 +41,21 @@ impl SpanFilter {
             && self.max_duration.is_none_or(|max| span.duration() <= max)
             && self.tags.iter().all(|tag| tag.matches(span))
             && self.url.as_ref().is_none_or(|url| url.matches(span))
+            && self.condition.as_ref().is_none_or(|condition| condition.matches(span))
     }
 
     /// Whether one span of the trace fulfils all conditions.
     pub fn matches_trace(&self, trace: &Trace) -> bool {
-        (!self.errors_only || trace.spans.iter().any(SpanRecord::is_error))
-            && trace.spans.iter().any(|span| self.matches_span(span))
+        self.newest_match(trace).is_some()
+    }
+
+    /// The latest start of the spans of the trace that fulfil all conditions; none where
+    /// none does.
+    pub fn newest_match(&self, trace: &Trace) -> Option<UnixNanos> {
+        if self.errors_only && !trace.spans.iter().any(SpanRecord::is_error) {
+            return None;
+        }
+        let matching = trace.spans.iter().filter(|span| self.matches_span(span));
+        matching.map(|span| span.start).max()
     }
 }

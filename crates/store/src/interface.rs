@@ -15,7 +15,10 @@ use carafe_telemetry::{Batch, TraceId};
 ///
 /// Results are owned and cheap to clone (their parts are shared by `Arc`); none borrows from
 /// the store, so no lock outlives a call. What `append` acknowledged is visible to every
-/// later call.
+/// later call. A call whose future is dropped stops soon and leaves no trace.
+///
+/// A span that comes again with the same [identity](crate::SpanRecord::identity), from an
+/// exporter that retried, is there once.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores one export request and returns when it is as safe as this store makes things.
@@ -33,10 +36,11 @@ pub trait Store: Send + Sync {
         Ok(self.traces(&[id]).await?.pop())
     }
 
-    /// Traces that match, newest start first.
+    /// Traces that match: those with the newest matching spans, the latest start of a trace
+    /// first.
     async fn find_traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;
 
-    /// Spans that match, newest start first.
+    /// Spans that match, newest start first, then by trace and span id.
     async fn find_spans(&self, query: &TraceQuery) -> Result<SpanPage, StoreError>;
 
     /// Names of attributes of spans and resources, and of virtual tags, in order. May look
@@ -70,7 +74,8 @@ pub trait Store: Send + Sync {
     /// What is appended from now on, or after `after` where that is still buffered.
     fn tail(&self, after: Option<Sequence>) -> Tail;
 
-    /// One page of everything, as export requests. What is appended while the pages are
-    /// being read may or may not be in them.
+    /// One page of everything of a signal, as an export request: in an order of the store's
+    /// own, every item once. What is appended while the pages are being read may or may not
+    /// be in them.
     async fn scan(&self, query: &ScanQuery) -> Result<ScanPage, StoreError>;
 }

@@ -7,15 +7,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod condition;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod cursor;
 mod decode;
 mod error;
+pub mod export;
 mod filter;
 mod glob;
 mod histogram;
 mod interface;
 mod memory;
+mod newest;
 mod query;
 mod record;
 mod series;
@@ -26,6 +30,8 @@ mod tail;
 mod url_pattern;
 
 pub use carafe_telemetry::value;
+pub use condition::{Condition, ConditionError};
+pub use cursor::Cursor;
 pub use decode::{Decoded, Records, decode};
 pub use error::{StoreError, StoreErrorKind};
 pub use filter::SpanFilter;
@@ -33,15 +39,15 @@ pub use glob::Glob;
 pub use histogram::{Histogram, PERCENTILE_RELATIVE_ERROR};
 pub use interface::Store;
 pub use memory::{MemoryLimits, MemoryStore};
+pub use newest::{NewestLogs, NewestSpans, NewestTraces};
 pub use query::{
     Appended, AttributeQuery, AttributeValue, GraphEdge, GraphQuery, LogPage, LogQuery,
     MAX_RED_POINTS, MetricPage, MetricQuery, OperationSummary, RedPoint, RedQuery, RedSeries,
-    ScanCursor, ScanPage, ScanQuery, ServiceSummary, SpanPage, StoreStats, TimeRange, TracePage,
-    TraceQuery,
+    ScanPage, ScanQuery, ServiceSummary, SpanPage, StoreStats, TimeRange, TracePage, TraceQuery,
 };
 pub use record::{
     LogRecord, MISSING_SERVICE_NAME, Point, PointRecord, PointValue, ResourceRecord, ScopeRecord,
-    Series, SeriesPoints, SpanRecord, Trace,
+    Series, SeriesPoints, SpanIdentity, SpanRecord, Trace,
 };
 pub use series::{point_bytes, series_bytes, series_key, series_order};
 pub use summary::{RootSpan, ServiceCount, TraceSummary};

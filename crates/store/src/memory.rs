@@ -16,10 +16,11 @@ use crate::decode::{self, Records};
 use crate::error::StoreError;
 use crate::filter::SpanFilter;
 use crate::interface::Store;
+use crate::newest::{NewestLogs, NewestSpans, NewestTraces};
 use crate::query::{
     Appended, AttributeQuery, AttributeValue, GraphEdge, GraphQuery, LogPage, LogQuery, MetricPage,
     MetricQuery, RedQuery, RedSeries, ScanPage, ScanQuery, ServiceSummary, SpanPage, StoreStats,
-    TracePage, TraceQuery,
+    TimeRange, TracePage, TraceQuery,
 };
 use crate::record::{ResourceRecord, ScopeRecord, SpanRecord, Trace};
 use crate::summary::TraceSummary;
@@ -127,19 +128,24 @@ impl MemoryStore {
         Self { limits, state: RwLock::default(), tail: TailHub::default() }
     }
 
-    /// Shows `visit` the traces that may match, newest start first, until it breaks.
+    /// Shows `visit` the traces that may match, newest start first, until it breaks, each
+    /// with a time after which neither it nor a later one has a span that starts.
     async fn visit(
         &self,
         filter: &SpanFilter,
-        mut visit: impl FnMut(&Trace) -> ControlFlow<()> + Send,
+        mut visit: impl FnMut(&Trace, UnixNanos) -> ControlFlow<()> + Send,
     ) {
         let mut after = None;
         loop {
-            let chunk = self.state.read().traces.candidates(filter, after, SCAN_CHUNK);
+            let (chunk, max_extent) = {
+                let traces = &self.state.read().traces;
+                (traces.candidates(filter, after, SCAN_CHUNK), traces.max_extent())
+            };
             let Some((last, _)) = chunk.last() else { return };
             after = Some(*last);
-            for (_, trace) in &chunk {
-                if visit(trace).is_break() {
+            for ((start, _), trace) in &chunk {
+                let reach = UnixNanos(start.0.saturating_add(max_extent));
+                if visit(trace, reach).is_break() {
                     return;
                 }
             }
@@ -158,7 +164,7 @@ impl MemoryStore {
     ) {
         let filter = SpanFilter { service: service.cloned(), ..SpanFilter::default() };
         let mut left = ATTRIBUTE_SCAN_SPANS;
-        self.visit(&filter, |trace| {
+        self.visit(&filter, |trace, _| {
             let spans = trace.spans.iter().filter(|span| filter.matches_span(span));
             for span in spans.take(left) {
                 left -= 1;
@@ -168,6 +174,12 @@ impl MemoryStore {
         })
         .await;
     }
+}
+
+/// The filter with a range that ends at `latest`, if not before.
+fn up_to(filter: &SpanFilter, latest: UnixNanos) -> SpanFilter {
+    let range = TimeRange { end: filter.range.end.min(latest), ..filter.range };
+    SpanFilter { range, ..filter.clone() }
 }
 
 impl State {
@@ -242,6 +254,7 @@ impl Store for MemoryStore {
             points: metrics.len() as u64,
             bytes: (traces.bytes + logs.bytes + metrics.bytes) as u64,
             max_bytes: self.limits.max_bytes() as u64,
+            recent_bytes: (traces.bytes + logs.bytes + metrics.bytes) as u64,
             evicted_traces: traces.evicted_traces,
             evicted_spans: traces.evicted_spans,
             evicted_logs: logs.evicted,
@@ -250,6 +263,7 @@ impl Store for MemoryStore {
             appended_spans: state.appended_spans,
             appended_logs: logs.appended,
             appended_points: metrics.appended,
+            ..StoreStats::default()
         })
     }
 
@@ -259,24 +273,33 @@ impl Store for MemoryStore {
     }
 
     async fn find_traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
-        let mut page = TracePage::default();
-        self.visit(&query.filter, |trace| {
-            if query.filter.matches_trace(trace) {
-                if page.traces.len() == query.limit {
-                    page.truncated = true;
-                    return ControlFlow::Break(());
-                }
-                page.traces.push(TraceSummary::of(trace));
+        let mut newest = NewestTraces::new(query)?;
+        self.visit(&up_to(&query.filter, newest.latest()), |trace, reach| {
+            if !newest.wants(reach) {
+                return ControlFlow::Break(());
+            }
+            if let Some(start) = query.filter.newest_match(trace) {
+                newest.push(start, trace.id, || TraceSummary::of(trace));
             }
             ControlFlow::Continue(())
         })
         .await;
-        Ok(page)
+        Ok(newest.finish())
     }
 
     async fn find_spans(&self, query: &TraceQuery) -> Result<SpanPage, StoreError> {
-        let mut newest = aggregate::NewestSpans::new(query.limit);
-        self.visit(&query.filter, |trace| newest.visit(&query.filter, trace)).await;
+        let mut newest = NewestSpans::new(query)?;
+        self.visit(&up_to(&query.filter, newest.latest()), |trace, reach| {
+            if !newest.wants(reach) {
+                return ControlFlow::Break(());
+            }
+            if query.filter.matches_trace(trace) {
+                let matching = trace.spans.iter().filter(|s| query.filter.matches_span(s));
+                matching.for_each(|span| newest.push(span));
+            }
+            ControlFlow::Continue(())
+        })
+        .await;
         Ok(newest.finish())
     }
 
@@ -302,7 +325,7 @@ impl Store for MemoryStore {
 
     async fn red(&self, query: &RedQuery) -> Result<RedSeries, StoreError> {
         let mut red = aggregate::Red::new(query)?;
-        self.visit(&query.filter, |trace| {
+        self.visit(&query.filter, |trace, _| {
             red.add(&query.filter, trace);
             ControlFlow::Continue(())
         })
@@ -313,7 +336,7 @@ impl Store for MemoryStore {
     async fn service_graph(&self, query: &GraphQuery) -> Result<Vec<GraphEdge>, StoreError> {
         let filter = SpanFilter { range: query.range, ..SpanFilter::default() };
         let mut graph = aggregate::Graph::default();
-        self.visit(&filter, |trace| {
+        self.visit(&filter, |trace, _| {
             graph.add(&filter, trace);
             ControlFlow::Continue(())
         })
@@ -322,24 +345,17 @@ impl Store for MemoryStore {
     }
 
     async fn find_logs(&self, query: &LogQuery) -> Result<LogPage, StoreError> {
-        let mut page = LogPage::default();
-        let mut after = None;
+        let mut newest = NewestLogs::new(query)?;
+        // No arrival has this number, so all records of the moment come.
+        let mut after =
+            query.after.as_ref().map(|_| (newest.latest().min(query.range.end), u64::MAX));
         loop {
             let chunk = self.state.read().logs.candidates(query, after, SCAN_CHUNK);
-            let Some((last, _)) = chunk.last() else { return Ok(page) };
-            after = Some(*last);
-            let is_last = chunk.len() < SCAN_CHUNK;
-            for (_, log) in chunk {
-                if query.matches(&log) {
-                    if page.logs.len() == query.limit {
-                        page.truncated = true;
-                        return Ok(page);
-                    }
-                    page.logs.push(log);
-                }
-            }
-            if is_last {
-                return Ok(page);
+            let Some(((oldest, number), _)) = chunk.last() else { return Ok(newest.finish()) };
+            after = Some((*oldest, *number));
+            chunk.iter().filter(|(_, log)| query.matches(log)).for_each(|(_, l)| newest.push(l));
+            if chunk.len() < SCAN_CHUNK || !newest.wants(*oldest) {
+                return Ok(newest.finish());
             }
             tokio::task::yield_now().await;
         }

@@ -1,5 +1,7 @@
 //! Questions and answers.
 
+use crate::condition::Condition;
+use crate::cursor::Cursor;
 use crate::error::StoreError;
 use crate::filter::SpanFilter;
 use crate::record::{LogRecord, SeriesPoints, SpanRecord};
@@ -52,24 +54,35 @@ pub struct TraceQuery {
     pub filter: SpanFilter,
     /// At most so many.
     pub limit: usize,
+    /// Where the page before it ended; none for the first.
+    pub after: Option<Cursor>,
 }
 
-/// Traces, newest start first.
+impl TraceQuery {
+    /// The first page.
+    pub fn new(filter: SpanFilter, limit: usize) -> Self {
+        Self { filter, limit, after: None }
+    }
+}
+
+/// Those traces whose newest matching spans are the newest, the latest start of a trace
+/// first. All pages together have the traces of one large page.
 #[derive(Clone, Debug, Default)]
 pub struct TracePage {
     /// One line each.
     pub traces: Vec<TraceSummary>,
-    /// Whether there are more than the limit.
-    pub truncated: bool,
+    /// Where the next page starts; none where there are no more.
+    pub next: Option<Cursor>,
 }
 
-/// Spans, newest start first.
+/// Spans, newest start first, then by trace and span id. All pages together are one large
+/// page.
 #[derive(Clone, Debug, Default)]
 pub struct SpanPage {
     /// The spans.
     pub spans: Vec<SpanRecord>,
-    /// Whether there are more than the limit.
-    pub truncated: bool,
+    /// Where the next page starts; none where there are no more.
+    pub next: Option<Cursor>,
 }
 
 /// Whose attributes, and how many.
@@ -213,8 +226,12 @@ pub struct LogQuery {
     pub trace_id: Option<TraceId>,
     /// It happened in this range.
     pub range: TimeRange,
+    /// It fulfils this.
+    pub condition: Option<Condition>,
     /// At most so many.
     pub limit: usize,
+    /// Where the page before it ended; none for the first.
+    pub after: Option<Cursor>,
 }
 
 impl LogQuery {
@@ -226,7 +243,9 @@ impl LogQuery {
             min_severity: 0,
             trace_id: None,
             range: TimeRange::ALL,
+            condition: None,
             limit,
+            after: None,
         }
     }
 
@@ -242,6 +261,7 @@ impl LogQuery {
                     .as_ref()
                     .is_some_and(|body| contains_ignore_ascii_case(&crate::value::text(body), text))
             })
+            && self.condition.as_ref().is_none_or(|condition| condition.matches_log(log))
     }
 }
 
@@ -250,13 +270,14 @@ fn contains_ignore_ascii_case(text: &str, part: &str) -> bool {
     memchr::memmem::find(text.as_bytes(), part.to_ascii_lowercase().as_bytes()).is_some()
 }
 
-/// Log records, newest first.
+/// Log records, newest first; of one moment, those that were observed last first. All pages
+/// together are one large page.
 #[derive(Clone, Debug, Default)]
 pub struct LogPage {
     /// The records.
     pub logs: Vec<LogRecord>,
-    /// Whether there are more than the limit.
-    pub truncated: bool,
+    /// Where the next page starts; none where there are no more.
+    pub next: Option<Cursor>,
 }
 
 /// Which series and which of their points.
@@ -291,14 +312,11 @@ pub struct ScanQuery {
     /// When the items started, happened or were taken.
     pub range: TimeRange,
     /// Where the page before it ended; none for the first.
-    pub after: Option<ScanCursor>,
-    /// About so many items: a trace is never split.
+    pub after: Option<Cursor>,
+    /// About so many items: more where a store keeps the items of one moment, or of one
+    /// trace, together.
     pub limit: usize,
 }
-
-/// A place in a scan. Only the store that made it can read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanCursor(pub Vec<u8>);
 
 /// A page of a scan.
 #[derive(Clone, Debug)]
@@ -306,40 +324,53 @@ pub struct ScanPage {
     /// The items as one export request; none where the page has no items.
     pub batch: Option<Batch>,
     /// Where the next page starts; none after the last.
-    pub next: Option<ScanCursor>,
+    pub next: Option<Cursor>,
 }
 
-/// How much there is, and what was lost.
+/// How much there is, and what was lost. What a store does not have is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
-    /// The engine: `memory`.
+    /// The engine: `memory` or `local`.
     pub kind: &'static str,
     /// Spans that are there.
     pub spans: u64,
-    /// Traces that are there.
+    /// Traces that are there; about so many where a store only estimates them.
     pub traces: u64,
     /// Log records that are there.
     pub logs: u64,
     /// Data points that are there.
     pub points: u64,
-    /// What all of it takes, about.
+    /// What all of it takes, about, in memory and on disk.
     pub bytes: u64,
     /// What it may take.
     pub max_bytes: u64,
-    /// Traces that went to make room.
+    /// What of it is in memory: what came last, not yet in files.
+    pub recent_bytes: u64,
+    /// What of it is on disk, the log included.
+    pub disk_bytes: u64,
+    /// What of that is the log.
+    pub log_bytes: u64,
+    /// Files of data, side files not counted.
+    pub files: u64,
+    /// Damaged files that were set aside: what is in them is not found.
+    pub set_aside_files: u64,
+    /// The earliest start, or time, of what is there; 0 where there is nothing, or where it
+    /// is not known.
+    pub oldest: UnixNanos,
+    /// Traces that went to make room, or because of their age.
     pub evicted_traces: u64,
     /// Spans that went with them.
     pub evicted_spans: u64,
-    /// Log records that went to make room.
+    /// Log records that went to make room, or because of their age.
     pub evicted_logs: u64,
-    /// Data points that went to make room.
+    /// Data points that went to make room, or because of their age.
     pub evicted_points: u64,
-    /// Items that `append` refused one by one.
+    /// Items that `append` refused one by one, since the store was opened.
     pub rejected_items: u64,
-    /// Spans that were ever stored.
+    /// Spans that were stored since the store was opened.
     pub appended_spans: u64,
-    /// Log records that were ever stored.
+    /// Log records that were stored since the store was opened.
     pub appended_logs: u64,
-    /// Data points that were ever stored.
+    /// Data points that were stored since the store was opened.
     pub appended_points: u64,
 }

@@ -60,7 +60,39 @@ pub struct SpanRecord {
     pub span: Arc<otlp::Span>,
 }
 
+/// What makes a span itself: two records of which all of this is the same are one span. The
+/// kind is part of it because the two ends of a call may share an id, as Zipkin's do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanIdentity {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span.
+    pub span_id: SpanId,
+    /// OTLP's number of the kind.
+    pub kind: i32,
+    /// When it began.
+    pub start: UnixNanos,
+    /// When it ended.
+    pub end: UnixNanos,
+}
+
 impl SpanRecord {
+    /// What makes it itself.
+    pub fn identity(&self) -> SpanIdentity {
+        SpanIdentity {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            kind: self.span.kind,
+            start: self.start,
+            end: self.end,
+        }
+    }
+
+    /// The order of the spans of a trace.
+    pub(crate) fn order(&self) -> (UnixNanos, SpanId, i32, UnixNanos) {
+        (self.start, self.span_id, self.span.kind, self.end)
+    }
+
     /// End less start; zero where the end is before the start.
     pub fn duration(&self) -> Duration {
         Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
@@ -88,13 +120,24 @@ impl SpanRecord {
     }
 }
 
-/// All spans of one trace, in the order in which they came. Cheap to clone.
+/// All spans of one trace. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// The id.
     pub id: TraceId,
-    /// At least one span.
+    /// At least one span, each once; by start, then span id.
     pub spans: Arc<Vec<SpanRecord>>,
+}
+
+impl Trace {
+    /// The trace of these spans, which may come in any order and more than once; none where
+    /// there are none.
+    pub fn of(mut spans: Vec<SpanRecord>) -> Option<Self> {
+        spans.sort_by_key(SpanRecord::order);
+        spans.dedup_by_key(|span| span.identity());
+        let id = spans.first()?.trace_id;
+        Some(Self { id, spans: Arc::new(spans) })
+    }
 }
 
 /// One log record. Cheap to clone.

@@ -70,7 +70,7 @@ impl TraceSummary {
             services: Vec::new(),
             http_status: None,
         };
-        // Orphans come after true roots, then the earliest wins, then the order of arrival.
+        // Orphans come after true roots, then the earliest wins, then the lowest id.
         let mut root: Option<(&SpanRecord, (bool, UnixNanos))> = None;
         for span in trace.spans.iter() {
             let error = u64::from(span.is_error());

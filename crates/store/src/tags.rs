@@ -1,6 +1,6 @@
 //! How `key=value` matches a span: aliases of attribute names and virtual tags.
 
-use crate::record::SpanRecord;
+use crate::record::{LogRecord, SpanRecord};
 use crate::value;
 use carafe_telemetry::otlp::{AnyValue, KeyValue, any_value::Value, span::SpanKind, status};
 use std::borrow::Cow;
@@ -76,6 +76,16 @@ pub fn virtual_tag<'a>(span: &'a SpanRecord, key: &str) -> Option<&'a str> {
     Some(field).filter(|text| !text.is_empty())
 }
 
+/// As [`virtual_tag`], of a log record: `otel.scope.name`, `otel.scope.version`.
+pub(crate) fn virtual_log_tag<'a>(log: &'a LogRecord, key: &str) -> Option<&'a str> {
+    let field = match key {
+        "otel.scope.name" => &log.scope.scope.name,
+        "otel.scope.version" => &log.scope.scope.version,
+        _ => return None,
+    };
+    Some(field.as_str()).filter(|text| !text.is_empty())
+}
+
 /// A `key=value` condition on a span: true where a virtual tag, or an attribute of the span,
 /// its resource, its scope or its events has the key, or an alias of it, and the value.
 #[derive(Clone, Debug)]
@@ -107,6 +117,14 @@ impl TagFilter {
         &self.value
     }
 
+    /// Whether `log` has the tag: among its attributes, its resource's or its scope's.
+    pub fn matches_log(&self, log: &LogRecord) -> bool {
+        virtual_log_tag(log, self.key()).is_some_and(|text| text == self.value)
+            || self.among(&log.log.attributes)
+            || self.among(&log.resource.resource.attributes)
+            || self.among(&log.scope.scope.attributes)
+    }
+
     /// Whether `span` has the tag.
     pub fn matches(&self, span: &SpanRecord) -> bool {
         if let Some(text) = virtual_tag(span, self.key()) {
@@ -126,7 +144,7 @@ impl TagFilter {
         }
         self.among(&span.span.attributes)
             || self.among(&span.resource.resource.attributes)
-            || span.scope.scope.attributes.iter().any(|kv| self.is(kv))
+            || self.among(&span.scope.scope.attributes)
             || span.span.events.iter().any(|event| self.among(&event.attributes))
     }
 

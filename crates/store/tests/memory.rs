@@ -39,7 +39,7 @@ fn traces(spans: Vec<Span>) -> Request {
 }
 
 fn all() -> TraceQuery {
-    TraceQuery { filter: SpanFilter::default(), limit: usize::MAX }
+    TraceQuery::new(SpanFilter::default(), usize::MAX)
 }
 
 /// What is left must be the newest traces whole, and nothing of the others.

@@ -55,6 +55,7 @@ fn query(params: &Params, now: UnixNanos) -> Result<TraceQuery, Fault> {
             ..SpanFilter::default()
         },
         limit: params.limit("limit", DEFAULT_TRACES, MAX_TRACES)?,
+        after: None,
     })
 }
 

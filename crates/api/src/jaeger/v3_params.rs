@@ -54,6 +54,7 @@ pub(super) fn search(params: &Params) -> Result<TraceQuery, Fault> {
             ..SpanFilter::default()
         },
         limit: limit.unwrap_or(DEFAULT_TRACES),
+        after: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::params::Params;
-use carafe_store::{SpanFilter, TimeRange, UrlPattern};
+use carafe_store::{Condition, Cursor, SpanFilter, TimeRange, UrlPattern};
 use carafe_telemetry::UnixNanos;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub(super) fn filter(params: &Params) -> Result<SpanFilter, Fault> {
         max_duration,
         range: TimeRange::ALL,
         url: params.get("url").map(UrlPattern::new),
+        condition: condition(params)?,
         errors_only: params.boolean("errors")?,
     })
 }
@@ -54,4 +55,22 @@ pub(super) fn range(params: &Params) -> Result<TimeRange, Fault> {
 
 pub(super) fn limit(params: &Params) -> Result<usize, Fault> {
     params.limit("limit", DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+/// `q`: a condition in its text form.
+pub(super) fn condition(params: &Params) -> Result<Option<Condition>, Fault> {
+    let parse = |text: &str| {
+        text.parse().map_err(|error| Fault::bad_request(format!("unable to parse 'q': {error}")))
+    };
+    params.get("q").map(parse).transpose()
+}
+
+/// `after`: the `next` of the page before.
+pub(super) fn after(params: &Params) -> Result<Option<Cursor>, Fault> {
+    Ok(params.get("after").map(str::parse).transpose()?)
+}
+
+/// The `next` of a page.
+pub(super) fn next(cursor: Option<&Cursor>) -> Option<String> {
+    cursor.map(Cursor::to_string)
 }

@@ -57,7 +57,9 @@ pub(super) fn filter(params: &Params) -> Result<LogQuery, Fault> {
         min_severity: params.get("severityMin").map_or(Ok(0), severity)?,
         trace_id: params.get("traceId").map(trace_id).transpose()?,
         range: TimeRange::ALL,
+        condition: filter::condition(params)?,
         limit: filter::limit(params)?,
+        after: None,
     })
 }
 
@@ -83,9 +85,11 @@ pub(super) async fn logs(State(store): State<SharedStore>, params: Params) -> An
     if timed || query.trace_id.is_none() {
         query.range = filter::range(&params)?;
     }
+    query.after = filter::after(&params)?;
     let page = store.find_logs(&query).await?;
     let logs: Vec<Log> = page.logs.iter().map(Log::from).collect();
-    ok(&json!({"logs": logs, "truncated": page.truncated}))
+    let next = filter::next(page.next.as_ref());
+    ok(&json!({"logs": logs, "truncated": next.is_some(), "next": next}))
 }
 
 /// In order of time, as one reads a trace.
@@ -97,5 +101,5 @@ pub(super) async fn of_trace(
     let query = LogQuery { trace_id: Some(trace_id(&id)?), ..LogQuery::all(MAX_TRACE_LOGS) };
     let page = store.find_logs(&query).await?;
     let logs: Vec<Log> = page.logs.iter().rev().map(Log::from).collect();
-    ok(&json!({"logs": logs, "truncated": page.truncated}))
+    ok(&json!({"logs": logs, "truncated": page.next.is_some()}))
 }

@@ -68,6 +68,12 @@ pub(super) async fn status(State(native): State<Native>) -> Answer {
             "points": stats.points,
             "bytes": stats.bytes,
             "maxBytes": stats.max_bytes,
+            "recentBytes": stats.recent_bytes,
+            "diskBytes": stats.disk_bytes,
+            "logBytes": stats.log_bytes,
+            "files": stats.files,
+            "setAsideFiles": stats.set_aside_files,
+            "oldestMicros": stats.oldest.as_micros(),
             "evictedTraces": stats.evicted_traces,
         },
     }))

@@ -55,8 +55,10 @@ pub(super) async fn search(State(store): State<SharedStore>, params: Params) -> 
     let query = TraceQuery {
         filter: SpanFilter { range: filter::range(&params)?, ..filter::filter(&params)? },
         limit: filter::limit(&params)?,
+        after: filter::after(&params)?,
     };
     let page = store.find_traces(&query).await?;
+    let next = filter::next(page.next.as_ref());
     let traces: Vec<Summary> = page.traces.into_iter().map(Summary::from).collect();
-    ok(&json!({"traces": traces, "truncated": page.truncated}))
+    ok(&json!({"traces": traces, "truncated": next.is_some(), "next": next}))
 }

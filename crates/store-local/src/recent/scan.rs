@@ -146,10 +146,12 @@ impl<'a> Light<'a> {
             max_duration: _,
             range: _,
             url,
+            condition,
             errors_only: _,
         } = filter;
         let needles = tags.iter().filter_map(|tag| Needle::of_tag(tag.key(), tag.value()));
-        Self { filter, needles: needles.collect(), is_exact: tags.is_empty() && url.is_none() }
+        let is_exact = tags.is_empty() && url.is_none() && condition.is_none();
+        Self { filter, needles: needles.collect(), is_exact }
     }
 
     fn may_match(&self, segment: &Segment, row: &Row) -> bool {

@@ -1,5 +1,6 @@
 //! Services, RED, the service graph, attributes.
 
+use super::Subject;
 use super::data::{self, ModelSpan, T0, TRACE_STEP};
 use crate::error::StoreErrorKind;
 use crate::filter::SpanFilter;
@@ -13,10 +14,10 @@ use std::time::Duration;
 
 const TRACES: u64 = 400;
 
-async fn filled(store: &Arc<dyn Store>, seed: u64) -> Vec<ModelSpan> {
+async fn filled(subject: Subject, seed: u64) -> (Arc<dyn Store>, Vec<ModelSpan>) {
     let spans = data::spans(seed, TRACES);
-    data::append_spans(store, &spans).await;
-    spans
+    data::append_spans(&subject.store, &spans).await;
+    (subject.settled().await.store, spans)
 }
 
 /// The duration at the nearest rank, exactly.
@@ -32,8 +33,8 @@ fn assert_close(found: Duration, exact: u64, what: &str) {
     assert!(error <= allowed, "{what}: {found:?} instead of {exact} ns");
 }
 
-pub(super) async fn services_and_operations_add_up(store: Arc<dyn Store>) {
-    let spans = filled(&store, 11).await;
+pub(super) async fn services_and_operations_add_up(subject: Subject) {
+    let (store, spans) = filled(subject, 11).await;
     let services = store.services().await.expect("services");
     let names: Vec<&str> = services.iter().map(|service| &*service.name).collect();
     assert_eq!(names, data::SERVICES);
@@ -58,8 +59,8 @@ pub(super) async fn services_and_operations_add_up(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn red_adds_up(store: Arc<dyn Store>) {
-    let spans = filled(&store, 12).await;
+pub(super) async fn red_adds_up(subject: Subject) {
+    let (store, spans) = filled(subject, 12).await;
     let (start, end) = (T0 + 50 * TRACE_STEP + 77, T0 + (TRACES + 50) * TRACE_STEP);
     let range = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
     let failed: BTreeSet<u64> = spans.iter().filter(|s| s.error).map(|s| s.trace).collect();
@@ -105,7 +106,7 @@ pub(super) async fn red_adds_up(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn red_refuses_too_many_points(store: Arc<dyn Store>) {
+pub(super) async fn red_refuses_too_many_points(subject: Subject) {
     let second = Duration::from_secs(1);
     for (step, end) in [
         (second, u64::MAX),
@@ -115,13 +116,13 @@ pub(super) async fn red_refuses_too_many_points(store: Arc<dyn Store>) {
     ] {
         let range = TimeRange { start: UnixNanos(T0), end: UnixNanos(end) };
         let filter = SpanFilter { range, ..SpanFilter::default() };
-        let error = store.red(&RedQuery { filter, step }).await.expect_err("no grid");
+        let error = subject.store.red(&RedQuery { filter, step }).await.expect_err("no grid");
         assert_eq!(error.kind, StoreErrorKind::InvalidData, "{error}");
     }
 }
 
-pub(super) async fn the_service_graph_adds_up(store: Arc<dyn Store>) {
-    let spans = filled(&store, 13).await;
+pub(super) async fn the_service_graph_adds_up(subject: Subject) {
+    let (store, spans) = filled(subject, 13).await;
     let by_id: BTreeMap<u64, &ModelSpan> = spans.iter().map(|span| (span.id, span)).collect();
     let half = T0 + TRACES / 2 * TRACE_STEP;
     for (start, end) in [(0, u64::MAX), (half, u64::MAX), (0, half), (1, 2)] {
@@ -144,8 +145,8 @@ pub(super) async fn the_service_graph_adds_up(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn attributes_are_counted(store: Arc<dyn Store>) {
-    let spans = filled(&store, 14).await;
+pub(super) async fn attributes_are_counted(subject: Subject) {
+    let (store, spans) = filled(subject, 14).await;
     let query = |service: Option<&str>, limit| AttributeQuery {
         service: service.map(str::to_owned),
         limit,

@@ -1,21 +1,22 @@
 //! What goes in, and how all of it comes out again.
 
-use super::data::{self, ModelSpan, T0};
+use super::Subject;
+use super::data::{self, ModelSpan};
 use crate::error::StoreErrorKind;
 use crate::filter::SpanFilter;
 use crate::interface::Store;
 use crate::query::{
     AttributeQuery, GraphQuery, LogQuery, MetricQuery, ScanQuery, TimeRange, TraceQuery,
 };
-use crate::record::PointValue;
 use crate::tail::{Tail, TailItems, TailRead};
-use carafe_telemetry::{Batch, Request, Signal, TraceId, UnixNanos, otlp};
+use carafe_telemetry::{Batch, Request, Signal, TraceId, otlp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) async fn nothing_is_an_answer(store: Arc<dyn Store>) {
-    let all = TraceQuery { filter: SpanFilter::default(), limit: 10 };
+pub(super) async fn nothing_is_an_answer(subject: Subject) {
+    let store = subject.store;
+    let all = TraceQuery::new(SpanFilter::default(), 10);
     assert!(store.traces(&[data::trace_id(1)]).await.expect("no traces").is_empty());
     assert!(store.trace(data::trace_id(1)).await.expect("no trace").is_none());
     assert!(store.find_traces(&all).await.expect("a page").traces.is_empty());
@@ -50,11 +51,12 @@ fn model_spans(spans: &[ModelSpan], trace: u64) -> BTreeMap<Vec<u8>, otlp::Span>
     of_trace.map(|span| (span.span_id.clone(), span)).collect()
 }
 
-pub(super) async fn what_is_stored_comes_back_unchanged(store: Arc<dyn Store>) {
+pub(super) async fn what_is_stored_comes_back_unchanged(subject: Subject) {
     let mut spans = data::spans(41, 20);
     spans.truncate(60);
     let last = spans.iter().map(|span| span.trace).max().expect("spans");
-    data::append(&store, &data::traces_request(&spans)).await;
+    data::append(&subject.store, &data::traces_request(&spans)).await;
+    let store = subject.settled().await.store;
     for trace in 1..=last {
         assert_eq!(stored_spans(&store, trace).await, model_spans(&spans, trace));
     }
@@ -74,32 +76,34 @@ pub(super) async fn what_is_stored_comes_back_unchanged(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn spans_of_a_trace_may_come_in_any_order(store: Arc<dyn Store>) {
+pub(super) async fn spans_of_a_trace_may_come_in_any_order(subject: Subject) {
     let spans = data::spans(42, 30);
     for span in spans.iter().rev() {
-        data::append(&store, &data::traces_request(std::slice::from_ref(span))).await;
+        data::append(&subject.store, &data::traces_request(std::slice::from_ref(span))).await;
     }
+    let store = subject.settled().await.store;
     for trace in 1..=30 {
         assert_eq!(stored_spans(&store, trace).await, model_spans(&spans, trace));
     }
-    let query = TraceQuery { filter: SpanFilter::default(), limit: usize::MAX };
+    let query = TraceQuery::new(SpanFilter::default(), usize::MAX);
     let page = store.find_traces(&query).await.expect("a page");
     let found: Vec<TraceId> = page.traces.iter().map(|trace| trace.trace_id).collect();
     assert_eq!(found, (1..=30).rev().map(data::trace_id).collect::<Vec<_>>());
 }
 
-pub(super) async fn a_retried_request_is_stored_once(store: Arc<dyn Store>) {
+pub(super) async fn a_retried_request_is_stored_once(subject: Subject) {
     let spans = data::spans(43, 10);
     for _ in 0..3 {
-        data::append(&store, &data::traces_request(&spans)).await;
+        data::append(&subject.store, &data::traces_request(&spans)).await;
     }
+    let store = subject.settled().await.store;
     let stats = store.stats().await.expect("stats");
     assert_eq!(stats.spans, spans.len() as u64);
     let services = store.services().await.expect("services");
     assert_eq!(services.iter().map(|s| s.spans).sum::<u64>(), spans.len() as u64);
 }
 
-pub(super) async fn what_cannot_be_stored_is_rejected_one_by_one(store: Arc<dyn Store>) {
+pub(super) async fn what_cannot_be_stored_is_rejected_one_by_one(subject: Subject) {
     let spans = data::spans(44, 5);
     let mut request = data::traces_request(&spans);
     let Request::Traces(traces) = &mut request else { panic!("traces were made") };
@@ -110,14 +114,17 @@ pub(super) async fn what_cannot_be_stored_is_rejected_one_by_one(store: Arc<dyn 
         ..Default::default()
     };
     list.extend([wrong(16, 8, 0), wrong(0, 8, 1), wrong(16, 7, 1), wrong(17, 8, 1)]);
-    let appended = store.append(request.encode()).await.expect("a partial success");
+    let appended = subject.store.append(request.encode()).await.expect("a partial success");
     assert_eq!(appended.rejected_items, 4);
     assert!(!appended.message.is_empty());
-    let stats = store.stats().await.expect("stats");
+    let stats = subject.store.stats().await.expect("stats");
     assert_eq!((stats.spans, stats.rejected_items), (spans.len() as u64, 4));
+    let stats = subject.settled().await.store.stats().await.expect("stats");
+    assert_eq!(stats.spans, spans.len() as u64);
 }
 
-pub(super) async fn what_is_not_otlp_is_invalid_data(store: Arc<dyn Store>) {
+pub(super) async fn what_is_not_otlp_is_invalid_data(subject: Subject) {
+    let store = subject.store;
     for signal in Signal::ALL {
         let batch = Batch { signal, bytes: b"\xff\xff\xff\xffnot protobuf".to_vec().into() };
         let error = store.append(batch).await.expect_err("nothing to store");
@@ -126,16 +133,17 @@ pub(super) async fn what_is_not_otlp_is_invalid_data(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn stats_count_what_is_there(store: Arc<dyn Store>) {
+pub(super) async fn stats_count_what_is_there(subject: Subject) {
     let spans = data::spans(45, 50);
-    data::append_spans(&store, &spans).await;
-    data::append(&store, &data::logs_request(&data::logs(46, 70))).await;
-    data::append(&store, &data::metrics_request(&data::points(47, 80))).await;
-    let stats = store.stats().await.expect("stats");
-    assert_eq!((stats.spans, stats.traces), (spans.len() as u64, 50));
-    assert_eq!((stats.logs, stats.points), (70, 80));
+    data::append_spans(&subject.store, &spans).await;
+    data::append(&subject.store, &data::logs_request(&data::logs(46, 70))).await;
+    data::append(&subject.store, &data::metrics_request(&data::points(47, 80))).await;
+    let stats = subject.store.stats().await.expect("stats");
     let appended = (stats.appended_spans, stats.appended_logs, stats.appended_points);
     assert_eq!(appended, (spans.len() as u64, 70, 80));
+    let stats = subject.settled().await.store.stats().await.expect("stats");
+    assert_eq!((stats.spans, stats.traces), (spans.len() as u64, 50));
+    assert_eq!((stats.logs, stats.points), (70, 80));
     assert!(stats.bytes > 0 && stats.bytes <= stats.max_bytes);
     assert!(!stats.kind.is_empty());
 }
@@ -148,7 +156,8 @@ async fn next_items(tail: &mut Tail) -> TailItems {
     }
 }
 
-pub(super) async fn the_tail_tells_what_is_appended(store: Arc<dyn Store>) {
+pub(super) async fn the_tail_tells_what_is_appended(subject: Subject) {
+    let store = subject.store;
     let spans = data::spans(48, 3);
     data::append(&store, &data::traces_request(&spans[..1])).await;
     let mut tail = store.tail(None);
@@ -170,7 +179,8 @@ pub(super) async fn the_tail_tells_what_is_appended(store: Arc<dyn Store>) {
     assert!(tail.try_next().is_none());
 }
 
-pub(super) async fn the_tail_resumes(store: Arc<dyn Store>) {
+pub(super) async fn the_tail_resumes(subject: Subject) {
+    let store = subject.store;
     let mut tail = store.tail(None);
     data::append(&store, &data::logs_request(&data::logs(51, 5))).await;
     next_items(&mut tail).await;
@@ -185,81 +195,9 @@ pub(super) async fn the_tail_resumes(store: Arc<dyn Store>) {
     assert!(tail.position() > position);
 }
 
-pub(super) async fn a_scan_gives_everything_once(store: Arc<dyn Store>) {
-    let spans = data::spans(53, 100);
-    let logs = data::logs(54, 300);
-    let points = data::points(55, 300);
-    data::append_spans(&store, &spans).await;
-    data::append(&store, &data::logs_request(&logs)).await;
-    data::append(&store, &data::metrics_request(&points)).await;
-    let half = T0 + 150_000_000;
-    for (start, end) in [(0, u64::MAX), (half, u64::MAX), (0, half), (1, 2)] {
-        let inside = |time: u64| (start..=end).contains(&time);
-        let mut expected: Vec<String> = Vec::new();
-        let of_range = spans.iter().filter(|span| inside(span.start));
-        expected.extend(of_range.map(|span| format!("{:?}", span.to_otlp())));
-        expected.extend(logs.iter().filter(|log| inside(log.time)).map(|log| log.body.clone()));
-        let of_range = points.iter().filter(|point| inside(point.time));
-        expected.extend(of_range.map(|p| format!("{} {} {}", p.name, p.time, p.value)));
-        for limit in [1, 64, 10_000] {
-            let range = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
-            let mut found = scan_all(&store, range, limit).await;
-            found.sort();
-            expected.sort();
-            assert_eq!(found, expected, "pages of {limit}");
-        }
-    }
-}
-
-async fn scan_all(store: &Arc<dyn Store>, range: TimeRange, limit: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    for signal in Signal::ALL {
-        let mut after = None;
-        loop {
-            let query = ScanQuery { signal, range, after, limit };
-            let page = store.scan(&query).await.expect("a page");
-            if let Some(batch) = page.batch {
-                assert_eq!(batch.signal, signal);
-                found.extend(items(&batch));
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-    }
-    found
-}
-
-/// One line for each item of a batch.
-fn items(batch: &Batch) -> Vec<String> {
-    let decoded = crate::decode(batch, UnixNanos(0)).expect("a scan gives OTLP");
-    assert_eq!(decoded.appended.rejected_items, 0);
-    match decoded.records {
-        crate::Records::Spans(spans) => {
-            spans.iter().map(|span| format!("{:?}", *span.span)).collect()
-        }
-        crate::Records::Logs(logs) => logs
-            .iter()
-            .map(|log| crate::value::text(log.log.body.as_ref().expect("a body")).into_owned())
-            .collect(),
-        crate::Records::Points(points) => points
-            .iter()
-            .map(|record| {
-                let PointValue::Number(number) = &record.point.value else {
-                    panic!("numbers were stored, not {record:?}")
-                };
-                let Some(otlp::number_data_point::Value::AsDouble(value)) = number.value else {
-                    panic!("doubles were stored, not {number:?}")
-                };
-                format!("{} {} {value}", record.series.metric.name, record.point.time.0)
-            })
-            .collect(),
-    }
-}
-
 /// What was acknowledged is visible, while others write and search.
-pub(super) async fn readers_and_writers_do_not_disturb_each_other(store: Arc<dyn Store>) {
+pub(super) async fn readers_and_writers_do_not_disturb_each_other(subject: Subject) {
+    let store = subject.store;
     const WRITERS: u64 = 4;
     const TRACES: u64 = 100;
     let mut tasks = tokio::task::JoinSet::new();
@@ -273,7 +211,7 @@ pub(super) async fn readers_and_writers_do_not_disturb_each_other(store: Arc<dyn
                 let found = store.trace(trace).await.expect("an answer").expect("a trace");
                 let id = data::span_id(span.id);
                 assert!(found.spans.iter().any(|stored| stored.span_id == id));
-                let query = TraceQuery { filter: SpanFilter::default(), limit: 10 };
+                let query = TraceQuery::new(SpanFilter::default(), 10);
                 let page = store.find_traces(&query).await.expect("a page");
                 let starts: Vec<_> = page.traces.iter().map(|trace| trace.spans).collect();
                 assert!(!starts.is_empty());

@@ -1,24 +1,24 @@
 //! Selections of metric series.
 
+use super::Subject;
 use super::data::{self, ModelPoint, Random, T0};
-use crate::interface::Store;
 use crate::query::{MetricQuery, TimeRange};
 use crate::record::PointValue;
 use carafe_telemetry::UnixNanos;
 use carafe_telemetry::otlp::number_data_point::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const POINTS: u64 = 3_000;
 
-pub(super) async fn selections_find_what_matches(store: Arc<dyn Store>) {
+pub(super) async fn selections_find_what_matches(subject: Subject) {
     let points = data::points(31, POINTS);
     let mut shuffled = points.clone();
     let mut random = Random::new(32);
     random.shuffle(&mut shuffled);
     for request in shuffled.chunks(83) {
-        data::append(&store, &data::metrics_request(request)).await;
+        data::append(&subject.store, &data::metrics_request(request)).await;
     }
+    let store = subject.settled().await.store;
     for _ in 0..100 {
         let name = random.one_in(2).then(|| random.pick(&["requests", "queue.length", "none"]));
         let service = random.one_in(2).then(|| random.pick(&data::SERVICES));

@@ -1,5 +1,6 @@
 //! Searches for traces and spans.
 
+use super::Subject;
 use super::data::{self, ModelSpan, Random, T0, TRACE_STEP};
 use crate::filter::SpanFilter;
 use crate::interface::Store;
@@ -75,6 +76,7 @@ impl Question {
                 end: UnixNanos(end),
             }),
             url: None,
+            condition: None,
             errors_only: self.errors,
         }
     }
@@ -110,19 +112,19 @@ impl Question {
     }
 }
 
-async fn filled(store: &Arc<dyn Store>, seed: u64) -> Vec<ModelSpan> {
+async fn filled(subject: Subject, seed: u64) -> (Arc<dyn Store>, Vec<ModelSpan>) {
     let spans = data::spans(seed, TRACES);
-    data::append_spans(store, &spans).await;
-    spans
+    data::append_spans(&subject.store, &spans).await;
+    (subject.settled().await.store, spans)
 }
 
 async fn found_traces(store: &Arc<dyn Store>, filter: SpanFilter, limit: usize) -> Vec<TraceId> {
-    let page = store.find_traces(&TraceQuery { filter, limit }).await.expect("a page");
+    let page = store.find_traces(&TraceQuery::new(filter, limit)).await.expect("a page");
     page.traces.iter().map(|trace| trace.trace_id).collect()
 }
 
-pub(super) async fn searches_find_what_matches(store: Arc<dyn Store>) {
-    let spans = filled(&store, 1).await;
+pub(super) async fn searches_find_what_matches(subject: Subject) {
+    let (store, spans) = filled(subject, 1).await;
     let mut random = Random::new(2);
     for _ in 0..300 {
         let question = Question::random(&mut random, &spans);
@@ -131,42 +133,42 @@ pub(super) async fn searches_find_what_matches(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn span_searches_find_what_matches(store: Arc<dyn Store>) {
-    let spans = filled(&store, 3).await;
+pub(super) async fn span_searches_find_what_matches(subject: Subject) {
+    let (store, spans) = filled(subject, 3).await;
     let mut random = Random::new(4);
     for _ in 0..100 {
         let question = Question::random(&mut random, &spans);
         let limit = 1 + random.below(100) as usize;
-        let query = TraceQuery { filter: question.filter(), limit };
+        let query = TraceQuery::new(question.filter(), limit);
         let page = store.find_spans(&query).await.expect("a page");
         let found: Vec<SpanId> = page.spans.iter().map(|span| span.span_id).collect();
         let all = question.spans(&spans);
         let expected: Vec<SpanId> =
             all.iter().take(limit).map(|span| data::span_id(span.id)).collect();
         assert_eq!(found, expected, "{question:?}");
-        assert_eq!(page.truncated, all.len() > limit, "{question:?}");
+        assert_eq!(page.next.is_some(), all.len() > limit, "{question:?}");
     }
 }
 
-pub(super) async fn a_limit_keeps_the_newest(store: Arc<dyn Store>) {
-    let spans = filled(&store, 5).await;
+pub(super) async fn a_limit_keeps_the_newest(subject: Subject) {
+    let (store, spans) = filled(subject, 5).await;
     let mut random = Random::new(6);
     for _ in 0..50 {
         let question = Question::random(&mut random, &spans);
         let all = question.traces(&spans);
         for limit in [1, 20, all.len().max(1)] {
-            let query = TraceQuery { filter: question.filter(), limit };
+            let query = TraceQuery::new(question.filter(), limit);
             let page = store.find_traces(&query).await.expect("a page");
             let found: Vec<TraceId> = page.traces.iter().map(|trace| trace.trace_id).collect();
             assert_eq!(found, all[..limit.min(all.len())], "{limit} of {question:?}");
-            assert_eq!(page.truncated, all.len() > limit, "{limit} of {question:?}");
+            assert_eq!(page.next.is_some(), all.len() > limit, "{limit} of {question:?}");
         }
     }
 }
 
 /// On the span, its resource, its scope, its events; by fields of the span; by alias.
-pub(super) async fn tags_are_found_wherever_they_are(store: Arc<dyn Store>) {
-    let spans = filled(&store, 7).await;
+pub(super) async fn tags_are_found_wherever_they_are(subject: Subject) {
+    let (store, spans) = filled(subject, 7).await;
     let all = |fits: &dyn Fn(&ModelSpan) -> bool| -> Vec<TraceId> {
         let traces: BTreeSet<u64> = spans.iter().filter(|s| fits(s)).map(|s| s.trace).collect();
         traces.into_iter().rev().map(data::trace_id).collect()
@@ -194,7 +196,7 @@ pub(super) async fn tags_are_found_wherever_they_are(store: Arc<dyn Store>) {
 
 /// Every client and server span has an address; a third of them as one URL, a third in the
 /// old attributes, a third in the stable ones.
-pub(super) async fn addresses_are_found(store: Arc<dyn Store>) {
+pub(super) async fn addresses_are_found(subject: Subject) {
     let paths = ["/", "/add", "/delete/7"];
     let attributes = |nth: usize| match nth % 3 {
         0 => vec![otlp::string("url.full", format!("http://shop:80{}", paths[nth / 3 % 3]))],
@@ -218,7 +220,8 @@ pub(super) async fn addresses_are_found(store: Arc<dyn Store>) {
         attributes: attributes(nth),
         ..example.clone()
     }));
-    data::append(&store, &request).await;
+    data::append(&subject.store, &request).await;
+    let store = subject.settled().await.store;
     for (pattern, of_path) in [
         ("/add", Some(1)),
         ("/delete/*", Some(2)),
@@ -244,9 +247,9 @@ pub(super) async fn addresses_are_found(store: Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn summaries_add_up(store: Arc<dyn Store>) {
-    let spans = filled(&store, 8).await;
-    let query = TraceQuery { filter: SpanFilter::default(), limit: usize::MAX };
+pub(super) async fn summaries_add_up(subject: Subject) {
+    let (store, spans) = filled(subject, 8).await;
+    let query = TraceQuery::new(SpanFilter::default(), usize::MAX);
     let page = store.find_traces(&query).await.expect("a page");
     assert_eq!(page.traces.len() as u64, TRACES);
     for summary in page.traces {

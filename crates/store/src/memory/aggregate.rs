@@ -3,53 +3,17 @@
 use crate::error::StoreError;
 use crate::filter::SpanFilter;
 use crate::histogram::Histogram;
-use crate::query::{AttributeValue, GraphEdge, RedPoint, RedQuery, RedSeries, SpanPage};
+use crate::query::{AttributeValue, GraphEdge, RedPoint, RedQuery, RedSeries};
 use crate::record::{SpanRecord, Trace};
 use crate::tags;
 use carafe_telemetry::otlp::span::SpanKind;
 use carafe_telemetry::{SpanId, UnixNanos};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Distinct keys or values that are counted; more are left out.
 const MAX_DISTINCT: usize = 10_000;
-
-/// The newest spans of traces that come newest first.
-pub(super) struct NewestSpans {
-    limit: usize,
-    by_start: BTreeMap<(UnixNanos, Reverse<u64>), SpanRecord>,
-    seen: u64,
-}
-
-impl NewestSpans {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, by_start: BTreeMap::new(), seen: 0 }
-    }
-
-    pub(super) fn visit(&mut self, filter: &SpanFilter, trace: &Trace) -> ControlFlow<()> {
-        if filter.errors_only && !trace.spans.iter().any(SpanRecord::is_error) {
-            return ControlFlow::Continue(());
-        }
-        for span in trace.spans.iter().filter(|span| filter.matches_span(span)) {
-            self.by_start.insert((span.start, Reverse(self.seen)), span.clone());
-            self.seen += 1;
-            // One more than the limit, to know whether there are more.
-            if self.by_start.len() > self.limit.saturating_add(1) {
-                self.by_start.pop_first();
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    pub(super) fn finish(self) -> SpanPage {
-        let truncated = self.by_start.len() > self.limit;
-        let spans = self.by_start.into_values().rev().take(self.limit).collect();
-        SpanPage { spans, truncated }
-    }
-}
 
 #[derive(Default)]
 pub(super) struct AttributeKeys(BTreeSet<String>);

@@ -3,23 +3,19 @@
 use super::MemoryLimits;
 use super::services::{Key, Services};
 use crate::filter::SpanFilter;
-use crate::record::{ResourceRecord, SpanRecord, Trace};
+use crate::record::{ResourceRecord, SpanIdentity, SpanRecord, Trace};
 use crate::size;
-use carafe_telemetry::{SpanId, TraceId, UnixNanos};
+use carafe_telemetry::{TraceId, UnixNanos};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
-
-/// What makes a span itself. A span that comes again with the same identity (an exporter
-/// that retried) is stored once.
-type Identity = (SpanId, i32, UnixNanos, UnixNanos);
 
 struct Entry {
     trace: Trace,
     start: UnixNanos,
     last_start: UnixNanos,
     bytes: usize,
-    seen: HashSet<Identity>,
+    seen: HashSet<SpanIdentity>,
 }
 
 /// What became of the spans of one request.
@@ -39,7 +35,6 @@ pub(super) struct Traces {
     arrival: VecDeque<TraceId>,
     by_start: BTreeSet<Key>,
     pub(super) services: Services,
-    /// No trace has starts further apart than this, in nanoseconds.
     max_extent: u64,
     pub(super) spans: u64,
     pub(super) bytes: usize,
@@ -106,7 +101,7 @@ impl Traces {
         let stored = Arc::make_mut(&mut entry.trace.spans);
         let bytes_before = entry.bytes;
         for span in spans {
-            let identity = (span.span_id, span.span.kind, span.start, span.end);
+            let identity = span.identity();
             if stored.len() >= limits.max_spans_per_trace {
                 inserted.over_limit += u64::from(!entry.seen.contains(&identity));
                 continue;
@@ -120,10 +115,17 @@ impl Traces {
             self.services.add(&span, key);
             self.spans += 1;
             inserted.spans.push(span.clone());
-            stored.push(span);
+            // Most spans of a trace come about in order, so the place is near the end.
+            let place = stored.partition_point(|other| other.order() <= span.order());
+            stored.insert(place, span);
         }
         self.bytes += entry.bytes - bytes_before;
         self.max_extent = self.max_extent.max(entry.last_start.0 - entry.start.0);
+    }
+
+    /// No trace has starts further apart than this, in nanoseconds.
+    pub(super) fn max_extent(&self) -> u64 {
+        self.max_extent
     }
 
     fn evict_oldest(&mut self) -> bool {
