@@ -47,6 +47,8 @@ pub struct NewFile {
     pub last_sequence: u64,
     /// How often its items have been merged; 0 for what was flushed.
     pub generation: u32,
+    /// When it was written, in seconds since the epoch.
+    pub created_seconds: u64,
 }
 
 /// A file that is there.

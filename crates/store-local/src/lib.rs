@@ -9,6 +9,7 @@
 pub mod budget;
 pub mod calls;
 pub mod catalog;
+pub mod compact;
 pub mod files;
 pub mod generations;
 pub mod index;

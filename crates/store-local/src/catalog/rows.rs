@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 const COLUMNS: &str = "id, signal, window_start, window_seconds, path, item_count, data_bytes, \
                        side_bytes, first_time, last_time, first_sequence, last_sequence, \
-                       generation, aside_reason";
+                       generation, created, aside_reason";
 
 pub(super) fn insert_files(
     transaction: &Transaction<'_>,
@@ -20,8 +20,9 @@ pub(super) fn insert_files(
 ) -> rusqlite::Result<Vec<FileEntry>> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO file (signal, window_start, window_seconds, path, item_count, data_bytes,
-             side_bytes, first_time, last_time, first_sequence, last_sequence, generation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             side_bytes, first_time, last_time, first_sequence, last_sequence, generation,
+             created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     let mut entries = Vec::with_capacity(files.len());
     for file in files {
@@ -38,6 +39,7 @@ pub(super) fn insert_files(
             signed(file.first_sequence),
             signed(file.last_sequence),
             file.generation,
+            signed(file.created_seconds),
         ])?;
         entries.push(FileEntry { id: FileId(id), file: file.clone() });
         remove_garbage(transaction, &file.path)?;
@@ -124,6 +126,7 @@ fn file(row: &Row<'_>) -> rusqlite::Result<NewFile> {
         first_sequence: number("first_sequence")?,
         last_sequence: number("last_sequence")?,
         generation: row.get("generation")?,
+        created_seconds: number("created")?,
     })
 }
 

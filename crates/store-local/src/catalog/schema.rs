@@ -29,6 +29,7 @@ CREATE TABLE file (
     first_sequence INTEGER NOT NULL,
     last_sequence INTEGER NOT NULL,
     generation INTEGER NOT NULL,
+    created INTEGER NOT NULL,
     aside_reason TEXT
 ) STRICT;
 

@@ -13,6 +13,7 @@ fn file(path: &str) -> NewFile {
         first_sequence: 3,
         last_sequence: 9,
         generation: 1,
+        created_seconds: 1_300,
     }
 }
 
