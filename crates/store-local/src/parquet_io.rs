@@ -2,12 +2,14 @@
 
 use crate::files::{FileAccess, ParquetAccess, corrupt};
 use arrow_array::RecordBatch;
-use carafe_store::StoreError;
+use carafe_store::{StoreError, StoreErrorKind};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use parquet::errors::ParquetError;
 use std::error::Error;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -26,6 +28,21 @@ pub fn guarded<T, E: Error + Send + Sync + 'static>(
         })),
         Err(_) => Err(corrupt(access.name(), "its reader gave up")),
     }
+}
+
+/// The error of a file that cannot be written: [`StoreErrorKind::Full`] where there is no room.
+pub fn write_error(error: ParquetError) -> StoreError {
+    let io = match &error {
+        ParquetError::External(source) => source.downcast_ref::<io::Error>(),
+        _ => None,
+    };
+    let kind = match io.map(io::Error::kind) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => StoreErrorKind::Full,
+        Some(_) => StoreErrorKind::Unavailable,
+        None => StoreErrorKind::Internal,
+    };
+    let message = format!("a Parquet file cannot be written: {error}");
+    StoreError { kind, message, source: Some(Box::new(error)) }
 }
 
 /// Some columns of some rows of one row group.
@@ -93,8 +110,6 @@ mod tests {
     use super::*;
     use crate::files::MemoryFile;
     use bytes::Bytes;
-    use carafe_store::StoreErrorKind;
-    use parquet::errors::ParquetError;
     use parquet::file::reader::ChunkReader;
 
     #[derive(Debug)]
@@ -119,6 +134,16 @@ mod tests {
         let access = ParquetAccess::new(Arc::new(Away));
         let error = guarded(&access, || access.get_bytes(0, 1)).unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_full_disk_can_be_told_from_other_faults() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(write_error(full.into()).kind, StoreErrorKind::Full);
+        let away = io::Error::from(io::ErrorKind::NotConnected);
+        assert_eq!(write_error(away.into()).kind, StoreErrorKind::Unavailable);
+        let bug = ParquetError::General("bug".into());
+        assert_eq!(write_error(bug).kind, StoreErrorKind::Internal);
     }
 
     #[test]

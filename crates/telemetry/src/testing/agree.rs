@@ -56,7 +56,6 @@ fn assert_same(mut decoded: Request, viewed: Request) {
                 for of_scope in &mut of_resource.scope_spans {
                     fill(&mut of_scope.scope.get_or_insert_default().attributes);
                     for span in &mut of_scope.spans {
-                        span.status.get_or_insert_default();
                         fill(&mut span.attributes);
                         span.events.iter_mut().for_each(|event| fill(&mut event.attributes));
                         span.links.iter_mut().for_each(|link| fill(&mut link.attributes));
@@ -191,7 +190,7 @@ fn span(view: &SpanView<'_>) -> otlp::Span {
         dropped_events_count: view.dropped_events,
         links: view.links().map(link).collect(),
         dropped_links_count: view.dropped_links,
-        status: Some(otlp::Status {
+        status: view.has_status.then(|| otlp::Status {
             message: view.status_message.to_owned(),
             code: view.status_code,
         }),

@@ -34,6 +34,8 @@ pub struct SpanView<'a> {
     pub dropped_events: u32,
     /// How many links the sender left out.
     pub dropped_links: u32,
+    /// Whether the span has a status at all.
+    pub has_status: bool,
     /// OTLP's number of the status, known or not.
     pub status_code: i32,
     /// What the status says.
@@ -89,6 +91,7 @@ impl<'a> SpanView<'a> {
             dropped_attributes: 0,
             dropped_events: 0,
             dropped_links: 0,
+            has_status: false,
             status_code: 0,
             status_message: "",
             attributes: &[],
@@ -156,6 +159,7 @@ impl<'a> SpanView<'a> {
                 DROPPED_LINKS => view.dropped_links = reader.varint()? as u32,
                 STATUS => {
                     let status = reader.message(ITEM_DEPTH)?;
+                    view.has_status = true;
                     view.merge_status(status)?;
                 }
                 FLAGS => view.flags = reader.fixed32()?,

@@ -1,0 +1,4 @@
+//! Spans to files and back.
+
+mod round_trip;
+mod support;
