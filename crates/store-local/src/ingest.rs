@@ -1,5 +1,14 @@
 //! One export request, checked and indexed, its items still where they came.
 
+mod index;
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+pub use index::{Indexed, MAX_REQUEST_BYTES, index_logs, index_metrics, index_traces};
+pub use rules::Rules;
+
 use bytes::Bytes;
 use carafe_store::ResourceRecord;
 use carafe_store::ScopeRecord;
