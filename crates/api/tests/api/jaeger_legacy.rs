@@ -202,12 +202,12 @@ async fn what_is_odd_in_a_trace_is_said_in_warnings() {
         format!("{name} {} <- {parent} {}", span["spanID"].as_str().unwrap(), span["warnings"])
     };
     insta::assert_snapshot!(spans.iter().map(line).collect::<Vec<_>>().join("\n"), @r#"
+    early 0707070707070707 <- 0000000000000001 ["its clock seems to be off by 35ms; not corrected"]
     call 0101010101010101 <- - null
+    cycle 0606060606060606 <- 0606060606060606 null
     serve 0000000000000001 <- 0101010101010101 null
     below 0202020202020202 <- 0000000000000001 null
     orphan 0303030303030303 <- 6363636363636363 ["the parent span 6363636363636363 is not in this trace"]
     twice 0303030303030303 <- - ["another span has the same id"]
-    cycle 0606060606060606 <- 0606060606060606 null
-    early 0707070707070707 <- 0000000000000001 ["its clock seems to be off by 35ms; not corrected"]
     "#);
 }

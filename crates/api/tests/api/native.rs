@@ -54,7 +54,76 @@ async fn search_gives_summaries() {
     let json = ok(&fixture, &format!("/search?{}&limit=1", range())).await;
     assert_eq!(json["truncated"], true);
     // The last hour has nothing.
-    assert_eq!(ok(&fixture, "/search").await, json!({"traces": [], "truncated": false}));
+    assert_eq!(
+        ok(&fixture, "/search").await,
+        json!({"traces": [], "truncated": false, "next": null})
+    );
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn conditions_choose_traces_logs_and_points() {
+    let fixture = two_traces().await;
+    for (condition, found) in [
+        ("http.response.status_code >= 400", vec!["01"]),
+        ("http.method =~ \"GET|POST\" and not status = error", vec!["02", "01"]),
+        (
+            "kind = server and service = store or duration < 30ms and kind = server",
+            vec!["02", "01"],
+        ),
+        ("exists(db.system)", vec!["01"]),
+        ("name startswith PUT", vec![]),
+    ] {
+        let json = ok(&fixture, &format!("/search?{}&q={}", range(), encoded(condition))).await;
+        let traces = json["traces"].as_array().unwrap().iter();
+        let ids: Vec<&str> = traces.map(|t| &t["traceId"].as_str().unwrap()[..2]).collect();
+        assert_eq!(ids, found, "{condition}");
+    }
+    let query = encoded("severity >= error or body contains added");
+    let json = ok(&fixture, &format!("/logs?{}&q={query}", range())).await;
+    let logs = json["logs"].as_array().unwrap().iter();
+    let bodies: Vec<&str> = logs.map(|log| log["body"].as_str().unwrap()).collect();
+    assert_eq!(bodies, ["task added", "Cannot list tasks"]);
+    let query = encoded("http.status_code < 400");
+    let json = ok(&fixture, &format!("/red?{}&q={query}", range())).await;
+    let counts = json["points"].as_array().unwrap().iter().map(|p| p["count"].as_u64().unwrap());
+    assert_eq!(counts.sum::<u64>(), 1);
+    let (status, json) = fixture.get(&format!("{BASE}/search?q=a%20%3D")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = json["error"]["message"].as_str().unwrap();
+    assert_eq!(
+        message,
+        "unable to parse 'q': at character 4: a value is expected here; hint: put text in double \
+         quotes"
+    );
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_one_before_ended() {
+    let fixture = two_traces().await;
+    for (path, list, count) in [("search", "traces", 2), ("logs", "logs", 3)] {
+        let all = ok(&fixture, &format!("/{path}?{}", range())).await;
+        let mut found = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = ok(&fixture, &format!("/{path}?{}&limit=1{after}", range())).await;
+            found.extend(page[list].as_array().unwrap().iter().cloned());
+            assert_eq!(page["truncated"], found.len() < count);
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(&found, all[list].as_array().unwrap());
+        let other = if path == "logs" { "search" } else { "logs" };
+        let first = ok(&fixture, &format!("/{path}?{}&limit=1", range())).await;
+        let next = first["next"].as_str().unwrap();
+        let (status, _) = fixture.get(&format!("{BASE}/{other}?after={next}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "a cursor of another search");
+    }
 }
 
 #[tokio::test]

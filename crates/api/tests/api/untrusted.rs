@@ -41,6 +41,13 @@ const WRONG: &[&str] = &[
     "/api/carafe/v1/search?start=2&end=1",
     "/api/carafe/v1/search?errors=maybe",
     "/api/carafe/v1/search?minDuration=2s&maxDuration=1s",
+    "/api/carafe/v1/search?q=(",
+    "/api/carafe/v1/search?q=a%20%3D~%20%22(%22",
+    "/api/carafe/v1/search?after=!",
+    "/api/carafe/v1/search?after=AAAA",
+    "/api/carafe/v1/logs?q=duration%20%3E%205",
+    "/api/carafe/v1/logs?after=AAAA",
+    "/api/carafe/v1/live?q=and",
     "/api/carafe/v1/red?step=0",
     "/api/carafe/v1/red?step=-1",
     "/api/carafe/v1/red?step=1",
@@ -88,10 +95,17 @@ async fn what_is_extreme_but_right_is_answered() {
         "/api/carafe/v1/red?start=0&end=9223372036854775807".to_owned(),
         "/api/carafe/v1/red?start=9223372036854775807&end=9223372036854775807&step=1".to_owned(),
         "/api/carafe/v1/tags/%20/values?service=".to_owned(),
+        format!("/api/carafe/v1/search?start=0&q={}", encoded_condition()),
     ] {
         let (status, json) = fixture.get(&path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {json}");
     }
+}
+
+/// As many regular expressions as one condition may have, none of them cheap.
+fn encoded_condition() -> String {
+    vec!["body%20%3D~%20%22(.*a){20}.*%22"; carafe_store::condition::MAX_CONDITION_TESTS]
+        .join("%20or%20")
 }
 
 #[tokio::test]
@@ -132,7 +146,7 @@ const ROUTES: &[&str] = &[
 ];
 
 const NAMES: &str = "service|operation|tag|tags|limit|start|end|minDuration|maxDuration|lookback|\
-    traceID|raw|endTs|spanKind|query[.](serviceName|attributes|startTimeMin|startTimeMax|\
+    traceID|raw|q|after|endTs|spanKind|query[.](serviceName|attributes|startTimeMin|startTimeMax|\
     searchDepth|durationMin)|url|errors|step|text|severityMin|traceId|[a-z%]{0,4}";
 
 /// Numbers, durations, times, JSON, patterns, and escapes of bytes that are no text.
