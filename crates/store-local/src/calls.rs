@@ -5,6 +5,7 @@
 //! the newest are remembered, and so are the newest whose parent has not come.
 
 use crate::generations::Generations;
+use crate::ingest::IncomingSpan;
 use crate::recent::{RecentSpan, RecentSpans};
 use carafe_store::GraphEdge;
 use carafe_telemetry::otlp::span::SpanKind;
@@ -19,13 +20,16 @@ pub struct Known {
     pub service: Arc<str>,
     /// OTLP's number of the kind.
     pub kind: u8,
+    /// When it began.
+    pub start: UnixNanos,
+    /// When it ended.
+    pub end: UnixNanos,
 }
 
 /// A span in a file whose parent has not come.
 #[derive(Clone, Debug)]
 struct Waiting {
     called: Known,
-    start: UnixNanos,
     is_error: bool,
 }
 
@@ -76,8 +80,11 @@ impl Calls {
     }
 
     /// Whether the span is known to be in a file.
-    pub fn is_known(&self, trace_id: TraceId, span_id: SpanId) -> bool {
-        self.spans.get(&(trace_id, span_id)).is_some()
+    pub fn has(&self, span: &IncomingSpan) -> bool {
+        let known = self.spans.get(&(span.trace_id, span.span_id));
+        known.is_some_and(|known| {
+            (known.kind, known.start, known.end) == (span.kind, span.start, span.end)
+        })
     }
 
     /// The parent of `span`, which is in `recent` or was remembered.
@@ -106,7 +113,7 @@ impl Calls {
         let calls = waiting.iter().filter(|waiting| is_call(&caller, &waiting.called));
         calls
             .map(|waiting| Call {
-                start: waiting.start,
+                start: waiting.called.start,
                 caller: Arc::clone(&caller.service),
                 called: Arc::clone(&waiting.called.service),
                 is_error: waiting.is_error,
@@ -122,11 +129,7 @@ impl Calls {
         if let (Parent::Unknown, Some(parent)) = (parent, span.parent_span_id()) {
             let waiting = self.waiting.entry((span.trace_id(), parent));
             if waiting.len() < MAX_WAITING_FOR_ONE {
-                waiting.push(Waiting {
-                    called: span.known(),
-                    start: span.start(),
-                    is_error: span.is_error(),
-                });
+                waiting.push(Waiting { called: span.known(), is_error: span.is_error() });
             }
         }
     }

@@ -6,7 +6,7 @@
 use super::scan::Newest;
 use super::segment::{At, Numbers, Row, SEGMENT_ROWS, Segment};
 use crate::calls::Known;
-use crate::ingest::{IncomingResource, IncomingScope, IncomingSpans};
+use crate::ingest::{IncomingResource, IncomingScope, IncomingSpan, IncomingSpans};
 use carafe_store::TimeRange;
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
 use hashbrown::{HashMap, HashTable};
@@ -48,18 +48,21 @@ impl Inner {
         (segment, &segment.rows[at.row as usize])
     }
 
-    fn hash(&self, trace_id: TraceId, span_id: SpanId) -> u64 {
-        self.hasher.hash_one((trace_id, span_id))
-    }
-
-    fn find(&self, hash: u64, trace_id: TraceId, span_id: SpanId) -> Option<At> {
+    /// The row of which `is` is true, among those with this trace and span id.
+    fn find(&self, ids: (TraceId, SpanId), is: impl Fn(&Row) -> bool) -> Option<At> {
+        let hash = self.hasher.hash_one(ids);
         let same = |&(other, at): &(u64, At)| {
             other == hash && {
                 let row = self.row(at).1;
-                row.trace_id == trace_id && row.span_id == span_id
+                (row.trace_id, row.span_id) == ids && is(row)
             }
         };
         self.identities.find(hash, same).map(|(_, at)| *at)
+    }
+
+    fn has(&self, span: &IncomingSpan) -> bool {
+        let is = |row: &Row| (row.kind, row.start, row.end) == (span.kind, span.start, span.end);
+        self.find((span.trace_id, span.span_id), is).is_some()
     }
 
     fn seal_when_full(&mut self) {
@@ -76,19 +79,17 @@ impl RecentSpans {
     pub fn insert(
         &self,
         incoming: &IncomingSpans,
-        known: impl Fn(TraceId, SpanId) -> bool,
+        known: impl Fn(&IncomingSpan) -> bool,
     ) -> Vec<u32> {
         let mut inner = self.inner.write();
         let inner = &mut *inner;
         let numbered = inner.open.add_request(incoming, &mut inner.numbers);
         let mut added = Vec::with_capacity(incoming.spans.len());
         for (number, span) in incoming.spans.iter().enumerate() {
-            let hash = inner.hash(span.trace_id, span.span_id);
-            if inner.find(hash, span.trace_id, span.span_id).is_some()
-                || known(span.trace_id, span.span_id)
-            {
+            if inner.has(span) || known(span) {
                 continue;
             }
+            let hash = inner.hasher.hash_one((span.trace_id, span.span_id));
             let row = inner.open.rows.len() as u32;
             let at = At { segment: inner.sealed.len() as u32, row };
             let previous = inner.traces.insert(span.trace_id, at);
@@ -108,17 +109,16 @@ impl RecentSpans {
     }
 
     /// Whether the span is here.
-    pub fn contains(&self, trace_id: TraceId, span_id: SpanId) -> bool {
-        let inner = self.inner.read();
-        inner.find(inner.hash(trace_id, span_id), trace_id, span_id).is_some()
+    pub fn has(&self, span: &IncomingSpan) -> bool {
+        self.inner.read().has(span)
     }
 
-    /// Service and kind of the span, where it is here.
+    /// What is known of the span with these ids, where it is here.
     pub fn known(&self, trace_id: TraceId, span_id: SpanId) -> Option<Known> {
         let inner = self.inner.read();
-        let at = inner.find(inner.hash(trace_id, span_id), trace_id, span_id)?;
+        let at = inner.find((trace_id, span_id), |_| true)?;
         let (segment, row) = inner.row(at);
-        Some(Known { service: Arc::clone(segment.service(row)), kind: row.kind })
+        Some(RecentSpan { segment, row }.known())
     }
 
     /// Spans.
@@ -197,10 +197,11 @@ impl<'a> RecentSpan<'a> {
         self.row.is_error()
     }
 
-    /// Its service and kind.
+    /// What is remembered of it.
     pub fn known(&self) -> Known {
         let service = Arc::clone(&self.resource().record.service);
-        Known { service, kind: self.row.kind }
+        let Row { kind, start, end, .. } = *self.row;
+        Known { service, kind, start, end }
     }
 
     /// Its name.
