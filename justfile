@@ -30,7 +30,7 @@ test:
 e2e *filter:
     cargo test -p carafe-e2e -- {{filter}}
 
-# One fuzz target for some seconds: http1, otlp_json or ring_reader (nightly Rust, cargo-fuzz)
+# One fuzz target for some seconds: a file of fuzz/fuzz_targets (nightly Rust, cargo-fuzz)
 fuzz target="http1" seconds="60":
     CARAFE_COMPANIONS=stub cargo +nightly fuzz run {{target}} -- -max_len=12000 -max_total_time={{seconds}}
 
