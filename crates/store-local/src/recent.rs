@@ -6,3 +6,5 @@ mod segment;
 pub mod spans;
 
 pub use spans::{RecentSpan, RecentSpans, SpanSnapshot};
+#[cfg(test)]
+mod tests;
