@@ -5,10 +5,13 @@
 //! the query types, so that an error in these shows. A check panics where a store fails.
 
 mod aggregates;
+mod conditions;
 mod data;
+mod disorder;
 mod ingest;
 mod logs;
 mod metrics;
+mod pages;
 mod scan;
 mod traces;
 
@@ -83,7 +86,21 @@ pub const CHECKS: &[Check] = checks![
     aggregates::red_refuses_too_many_points,
     aggregates::the_service_graph_adds_up,
     aggregates::attributes_are_counted,
+    conditions::spans_are_found_by_condition,
+    conditions::logs_are_found_by_condition,
+    pages::pages_of_traces_are_one_large_page,
+    pages::pages_of_spans_are_one_large_page,
+    pages::pages_of_logs_are_one_large_page,
+    pages::cursors_of_another_search_are_refused,
+    disorder::days_of_data_come_newest_first,
+    disorder::late_data_is_found,
+    disorder::duplicates_are_found_once,
+    disorder::duplicates_are_counted_once,
+    disorder::skewed_clocks_do_no_harm,
+    disorder::ends_of_a_call_may_share_an_id,
+    disorder::a_dropped_question_does_no_harm,
     scan::a_scan_gives_everything_once,
+    scan::what_was_scanned_can_be_stored_again,
     logs::log_searches_find_what_matches,
     logs::logs_without_a_time_get_one,
     metrics::selections_find_what_matches,

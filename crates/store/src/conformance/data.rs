@@ -82,6 +82,11 @@ pub(super) fn span_id(number: u64) -> SpanId {
 /// `traces` traces of one to seven spans. All spans start at different times, parents before
 /// their children, and no trace starts before an earlier one has ended starting spans.
 pub(super) fn spans(seed: u64, traces: u64) -> Vec<ModelSpan> {
+    spans_every(TRACE_STEP, seed, traces)
+}
+
+/// As [`spans`], with traces so many nanoseconds apart.
+pub(super) fn spans_every(step: u64, seed: u64, traces: u64) -> Vec<ModelSpan> {
     let mut random = Random::new(seed);
     let mut spans = Vec::<ModelSpan>::new();
     for trace in 1..=traces {
@@ -106,7 +111,7 @@ pub(super) fn spans(seed: u64, traces: u64) -> Vec<ModelSpan> {
                 service,
                 name: random.pick(&["GET /", "POST /add", "SELECT", "render"]).to_owned(),
                 kind: if nth == 0 { random.pick(&[2, 2, 2, 5, 1]) } else { random.below(6) as i32 },
-                start: T0 + trace * TRACE_STEP + nth * 100_000 + random.below(90_000),
+                start: T0 + trace * step + nth * 100_000 + random.below(90_000),
                 duration: 1_000 + random.below(1 << magnitude),
                 error: status == 500 || random.one_in(20),
                 method: random.pick(&["GET", "POST"]),
@@ -359,4 +364,9 @@ pub(super) async fn append_spans(store: &Arc<dyn Store>, spans: &[ModelSpan]) {
         append(store, &traces_request(request)).await;
         rest = later;
     }
+}
+
+/// The body of a record as text.
+pub(super) fn body(log: &crate::LogRecord) -> String {
+    crate::value::text(log.log.body.as_ref().expect("a body")).into_owned()
 }

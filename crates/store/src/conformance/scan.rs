@@ -3,7 +3,7 @@
 use super::Subject;
 use super::data::{self, T0};
 use crate::interface::Store;
-use crate::query::{ScanQuery, TimeRange};
+use crate::query::{MetricQuery, ScanQuery, TimeRange};
 use crate::record::PointValue;
 use carafe_telemetry::{Batch, Signal, UnixNanos, otlp};
 use std::sync::Arc;
@@ -80,4 +80,47 @@ fn items(batch: &Batch) -> Vec<String> {
             })
             .collect(),
     }
+}
+
+/// An export and an import give the same store.
+pub(super) async fn what_was_scanned_can_be_stored_again(subject: Subject) {
+    let spans = data::spans(56, 40);
+    let points = data::points(57, 100);
+    data::append_spans(&subject.store, &spans).await;
+    data::append(&subject.store, &data::metrics_request(&points)).await;
+    let subject = subject.settled().await;
+    let copy: Arc<dyn Store> = Arc::new(crate::MemoryStore::default());
+    for signal in [Signal::Traces, Signal::Metrics] {
+        let mut after = None;
+        loop {
+            let query = ScanQuery { signal, range: TimeRange::ALL, after, limit: 30 };
+            let page = subject.store.scan(&query).await.expect("a page");
+            if let Some(batch) = page.batch {
+                let appended = copy.append(batch).await.expect("an export can be imported");
+                assert_eq!(appended.rejected_items, 0);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+    }
+    for trace in 1..=40 {
+        let original = subject.store.trace(data::trace_id(trace)).await.expect("an answer");
+        let copied = copy.trace(data::trace_id(trace)).await.expect("an answer");
+        assert_eq!(original.expect("a trace").spans, copied.expect("a trace").spans);
+    }
+    let query = MetricQuery {
+        name: None,
+        service: None,
+        attributes: Vec::new(),
+        range: TimeRange::ALL,
+        limit: 1_000,
+    };
+    let series = |page: crate::MetricPage| -> Vec<_> {
+        page.series.into_iter().map(|s| ((*s.series).clone(), s.points)).collect()
+    };
+    let original = series(subject.store.select_metrics(&query).await.expect("a page"));
+    assert!(!original.is_empty());
+    assert_eq!(original, series(copy.select_metrics(&query).await.expect("a page")));
 }
