@@ -19,7 +19,7 @@ pub struct Known {
     /// Who recorded it.
     pub service: Arc<str>,
     /// OTLP's number of the kind.
-    pub kind: u8,
+    pub kind: i32,
     /// When it began.
     pub start: UnixNanos,
     /// When it ended.
@@ -67,7 +67,7 @@ const MAX_WAITING_FOR_ONE: usize = 10_000;
 
 /// How a parent and a child must be for a call; as `carafe_store::GraphEdge` says.
 fn is_call(parent: &Known, child: &Known) -> bool {
-    let kind = |known: &Known| SpanKind::try_from(i32::from(known.kind)).unwrap_or_default();
+    let kind = |known: &Known| SpanKind::try_from(known.kind).unwrap_or_default();
     parent.service != child.service
         || (matches!(kind(parent), SpanKind::Client | SpanKind::Producer)
             && matches!(kind(child), SpanKind::Server | SpanKind::Consumer))

@@ -50,8 +50,8 @@ pub struct IncomingSpan {
     pub start: UnixNanos,
     /// When it ended.
     pub end: UnixNanos,
-    /// OTLP's number of the kind; 0 where that is not known.
-    pub kind: u8,
+    /// OTLP's number of the kind, known or not: it is part of what makes a span itself.
+    pub kind: i32,
     /// OTLP's number of the status; 0 where that is not known.
     pub status: u8,
     /// Which of [`IncomingSpans::resources`].

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use carafe_store::{
     Appended, PointRecord, Records, ResourceRecord, ScopeRecord, StoreError, StoreErrorKind,
 };
-use carafe_telemetry::otlp::{self, span::SpanKind, status::StatusCode};
+use carafe_telemetry::otlp::{self, status::StatusCode};
 use carafe_telemetry::view::{Item, LogView, RequestView, SpanView, ViewError};
 use carafe_telemetry::{Batch, Signal, SpanId, TraceId, UnixNanos};
 use prost::Message;
@@ -154,7 +154,7 @@ fn span(bytes: &[u8], view: &SpanView<'_>, resource: u32, scope: u32) -> Option<
         parent_span_id,
         start: UnixNanos(view.start),
         end: UnixNanos(view.end),
-        kind: SpanKind::try_from(view.kind).map_or(0, |kind| kind as u8),
+        kind: view.kind,
         status: StatusCode::try_from(view.status_code).map_or(0, |code| code as u8),
         resource,
         scope,

@@ -71,7 +71,7 @@ fn indexed(batch: &Batch) -> Result<(String, Appended), StoreError> {
             scope: Arc::clone(&scope.record),
             span: Arc::new(otlp::Span::decode(part(&all.bytes, &span.item)).unwrap()),
         };
-        assert_eq!(record.kind() as u8, span.kind);
+        assert_eq!(record.span.kind, span.kind);
         assert_eq!(record.status_code() as u8, span.status);
         assert_eq!(record.span.name.as_bytes(), part(&all.bytes, &span.name));
         record

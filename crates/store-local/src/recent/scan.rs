@@ -188,7 +188,7 @@ impl<'a> Light<'a> {
             span_id: row.span_id,
             start: row.start,
             end: row.end,
-            kind: i32::from(row.kind),
+            kind: row.kind,
             is_root: row.parent_span_id.is_none(),
             is_error: row.is_error(),
             service: Arc::clone(segment.service(row)),

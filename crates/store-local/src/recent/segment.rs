@@ -34,7 +34,7 @@ pub(super) struct Row {
     request: u32,
     item_start: u32,
     item_end: u32,
-    pub(super) kind: u8,
+    pub(super) kind: i32,
     pub(super) status: u8,
 }
 

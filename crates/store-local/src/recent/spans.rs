@@ -188,7 +188,7 @@ impl<'a> RecentSpan<'a> {
     }
 
     /// OTLP's number of the kind.
-    pub fn kind(&self) -> u8 {
+    pub fn kind(&self) -> i32 {
         self.row.kind
     }
 
