@@ -25,7 +25,7 @@ pub use writer::Durability;
 use crate::disk::{Disk, disk_error};
 use bytes::Bytes;
 use carafe_store::{StoreError, StoreErrorKind};
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use frame::{FRAME_HEADER_BYTES, FRAME_LIMIT_BYTES};
 use parking_lot::Mutex;
 use plan::Plan;
@@ -76,6 +76,7 @@ impl Default for LogOptions {
 
 struct Pending<P, R> {
     signal: Signal,
+    received: UnixNanos,
     bytes: Bytes,
     payload: P,
     reply: oneshot::Sender<Result<R, StoreError>>,
@@ -167,6 +168,7 @@ impl<P: Send + 'static, R: Send + 'static> Log<P, R> {
     pub fn append(
         &self,
         signal: Signal,
+        received: UnixNanos,
         bytes: Bytes,
         payload: P,
     ) -> impl Future<Output = Result<R, StoreError>> + Send + use<P, R> {
@@ -174,7 +176,7 @@ impl<P: Send + 'static, R: Send + 'static> Log<P, R> {
         let queued = if bytes.len() > FRAME_LIMIT_BYTES {
             Err(writer::too_long(bytes.len(), FRAME_LIMIT_BYTES))
         } else {
-            self.queue.push(Pending { signal, bytes, payload, reply })
+            self.queue.push(Pending { signal, received, bytes, payload, reply })
         };
         async move {
             queued?;
@@ -265,7 +267,11 @@ impl<P, R, S: FnMut(u64, P) -> R> Committer<P, R, S> {
     fn commit(&mut self, group: Vec<Pending<P, R>>) {
         let entries: Vec<Entry<'_>> = group
             .iter()
-            .map(|pending| Entry { signal: pending.signal, bytes: &pending.bytes })
+            .map(|pending| Entry {
+                signal: pending.signal,
+                received: pending.received,
+                bytes: &pending.bytes,
+            })
             .collect();
         match self.writer.write(&entries) {
             Ok(first) => {

@@ -10,16 +10,17 @@
 //! | 24 | 1 | signal: 1 traces, 2 metrics, 3 logs |
 //! | 25 | 1 | codec: 0, as it is |
 //! | 26 | 2 | zero |
-//! | 28 |   | payload: an OTLP export request as protobuf |
+//! | 28 | 8 | when the request was received, in nanoseconds since the epoch |
+//! | 36 |   | payload: an OTLP export request as protobuf |
 //!
 //! Numbers are little endian. A frame after damage is found by the marker: since a client
 //! cannot guess it, nothing in a payload can pass for a frame.
 
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use std::ops::Range;
 
 /// Bytes before the payload.
-pub const FRAME_HEADER_BYTES: usize = 28;
+pub const FRAME_HEADER_BYTES: usize = 36;
 
 /// The longest payload. A longer one is refused as invalid, and a longer length in a file is
 /// damage. Receivers have smaller limits of their own.
@@ -37,6 +38,8 @@ pub struct FrameHead {
     pub group_start: u32,
     /// What the payload is.
     pub signal: Signal,
+    /// When it was received: the time of what in it has none.
+    pub received: UnixNanos,
 }
 
 /// A sound frame in a segment.
@@ -82,6 +85,7 @@ pub fn encode(out: &mut Vec<u8>, marker: u32, head: FrameHead, payload: &[u8]) {
     bytes[20..24].copy_from_slice(&head.group_start.to_le_bytes());
     bytes[24] = signal_number(head.signal);
     bytes[25] = CODEC_PLAIN;
+    bytes[28..36].copy_from_slice(&head.received.0.to_le_bytes());
     let crc = checksum(&bytes[..8], &[&bytes[12..], payload]);
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     out.extend_from_slice(&bytes);
@@ -112,11 +116,12 @@ fn plausible(segment: &[u8], at: usize, marker: Option<u32>) -> Option<(FrameHea
     let sequence = u64::from_le_bytes(field(&header, 12)?);
     let group_start = u32::from_le_bytes(field(&header, 20)?);
     let signal = signal_of(header[24])?;
+    let received = UnixNanos(u64::from_le_bytes(field(&header, 28)?));
     let is_sound = marker.is_none_or(|marker| marker == its_marker)
         && length <= FRAME_LIMIT_BYTES
-        && header[25..] == [CODEC_PLAIN, 0, 0]
+        && header[25..28] == [CODEC_PLAIN, 0, 0]
         && usize::try_from(group_start).is_ok_and(|start| start <= at);
-    is_sound.then_some((FrameHead { sequence, group_start, signal }, length))
+    is_sound.then_some((FrameHead { sequence, group_start, signal, received }, length))
 }
 
 /// How many bytes [`decode`] would checksum at `at` without a known marker: 0 when it is

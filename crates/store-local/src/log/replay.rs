@@ -7,7 +7,7 @@ use super::segments::Segments;
 use crate::disk::Disk;
 use bytes::Bytes;
 use carafe_store::StoreError;
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub struct ReplayedFrame {
     pub sequence: u64,
     /// What it is.
     pub signal: Signal,
+    /// When it was received.
+    pub received: UnixNanos,
     /// The request as it came.
     pub bytes: Bytes,
 }
@@ -240,7 +242,12 @@ impl Iterator for Replay {
                 self.report.frames += 1;
                 self.report.bytes += frame.payload.len() as u64;
                 let bytes = self.bytes.slice(frame.payload);
-                return Some(Ok(ReplayedFrame { sequence, signal: frame.head.signal, bytes }));
+                return Some(Ok(ReplayedFrame {
+                    sequence,
+                    signal: frame.head.signal,
+                    received: frame.head.received,
+                    bytes,
+                }));
             }
             match self.next_part() {
                 Ok(true) => {}

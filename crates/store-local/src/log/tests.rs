@@ -9,12 +9,15 @@ use super::{Durability, Log, LogOptions, Replay, ReplayedFrame};
 use crate::disk::simulated::SimulatedDisk;
 use bytes::Bytes;
 use carafe_store::{StoreError, StoreErrorKind};
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 type TestLog = Log<u64, u64>;
+
+/// When all requests of these tests came.
+const RECEIVED: UnixNanos = UnixNanos(7);
 
 /// Segments small enough that there are many.
 fn options() -> LogOptions {
@@ -75,7 +78,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn append(log: &TestLog, payload: u64, length: usize) -> Result<u64, StoreError> {
-    wait(log.append(Signal::Traces, request(payload, length), payload))
+    wait(log.append(Signal::Traces, RECEIVED, request(payload, length), payload))
 }
 
 /// Bytes that tell which request they are.
@@ -190,8 +193,9 @@ fn os_syncs_at_the_end_only() {
 fn a_closed_log_has_written_all_and_takes_no_more() {
     let place = Place::new();
     let log = place.begin(options());
-    let queued: Vec<_> =
-        (1..=50).map(|payload| log.append(Signal::Logs, request(payload, 50), payload)).collect();
+    let queued: Vec<_> = (1..=50)
+        .map(|payload| log.append(Signal::Logs, RECEIVED, request(payload, 50), payload))
+        .collect();
     log.close().unwrap();
     for (payload, answer) in (1..).zip(queued) {
         assert_eq!(wait(answer).unwrap(), payload);
@@ -205,7 +209,7 @@ fn a_closed_log_has_written_all_and_takes_no_more() {
 fn a_request_that_nobody_waits_for_is_written_all_the_same() {
     let place = Place::new();
     let log = place.begin(options());
-    drop(log.append(Signal::Metrics, request(1, 10), 1));
+    drop(log.append(Signal::Metrics, RECEIVED, request(1, 10), 1));
     drop(log);
     let (_log, mut replay) = place.open(options(), 0);
     let frame = replay.next().unwrap().unwrap();

@@ -5,7 +5,7 @@ use super::segment::{Previous, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::segments::{LOG_DIR, Sealed, Segments, file_name};
 use crate::disk::{Disk, DiskFile, disk_error};
 use carafe_store::{StoreError, StoreErrorKind};
-use carafe_telemetry::Signal;
+use carafe_telemetry::{Signal, UnixNanos};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub enum Durability {
 /// One request to be written.
 pub(super) struct Entry<'a> {
     pub signal: Signal,
+    /// When it was received.
+    pub received: UnixNanos,
     pub bytes: &'a [u8],
 }
 
@@ -128,7 +130,8 @@ impl Writer {
         self.buffer.clear();
         let group_start = u32::try_from(active.end).unwrap_or(u32::MAX);
         for (sequence, entry) in (first_sequence..).zip(group) {
-            let head = FrameHead { sequence, group_start, signal: entry.signal };
+            let head =
+                FrameHead { sequence, group_start, signal: entry.signal, received: entry.received };
             encode(&mut self.buffer, active.marker, head, entry.bytes);
         }
         let done = self.put(&mut *active.file, &active.path, &self.buffer);

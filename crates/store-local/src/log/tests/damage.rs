@@ -47,9 +47,9 @@ fn a_flipped_bit_takes_one_request_and_is_named_until_it_is_set_aside() {
         assert_eq!(replayed(&mut replay), all_but_lost);
         let [damage] = &replay.report().damaged[..] else { panic!("{:?}", replay.report()) };
         assert_eq!((&damage.file, damage.part), (&file, DamagedPart::Frames));
-        assert_eq!((damage.offset, damage.bytes), (SEGMENT_HEADER_BYTES as u64, 128));
+        assert_eq!((damage.offset, damage.bytes), (SEGMENT_HEADER_BYTES as u64, 136));
         assert_eq!((damage.after, damage.before, damage.lost_requests()), (lost - 1, lost + 1, 1));
-        assert!(damage.to_string().contains("128 bytes at offset 56 are damaged"), "{damage}");
+        assert!(damage.to_string().contains("136 bytes at offset 56 are damaged"), "{damage}");
     }
     let (log, mut replay) = place.open(options(), 0);
     assert_eq!(replay.by_ref().count(), 199);
@@ -92,7 +92,7 @@ fn a_segment_that_was_cut_off_is_named_unless_it_is_the_last() {
     cut(files.last().unwrap());
     let (log, mut replay) = place.open(options(), 0);
     assert_eq!(replayed(&mut replay), (1..200).collect::<Vec<_>>());
-    assert_eq!((named(&replay), replay.report().torn_bytes), (vec![], 118));
+    assert_eq!((named(&replay), replay.report().torn_bytes), (vec![], 126));
     append(&log, 300, 10).unwrap();
     drop(log);
     let (_log, mut replay) = place.open(options(), 0);

@@ -1,5 +1,6 @@
 //! Queues that are full, disks that are full, syncs and sinks that fail; and groups.
 
+use super::RECEIVED;
 use super::{Place, TestLog, append, kind, options, replayed, request, wait};
 use crate::disk::simulated::Faults;
 use crate::log::frame::FRAME_LIMIT_BYTES;
@@ -32,8 +33,9 @@ fn those_who_wait_together_share_a_sync_and_a_lone_one_does_not_wait() {
     let group_delay = Duration::from_secs(1 << 30);
     let patient = LogOptions { group_delay, segment_bytes: 1 << 20, ..options() };
     let (log, open) = gated(&place, patient);
-    let first = log.append(Signal::Traces, request(0, 10), 0);
-    let rest: Vec<_> = (1..=100).map(|n| log.append(Signal::Traces, request(n, 10), n)).collect();
+    let first = log.append(Signal::Traces, RECEIVED, request(0, 10), 0);
+    let rest: Vec<_> =
+        (1..=100).map(|n| log.append(Signal::Traces, RECEIVED, request(n, 10), n)).collect();
     open.send(()).unwrap();
     wait(first).unwrap();
     for answer in rest {
@@ -53,11 +55,12 @@ fn a_group_ends_at_its_size() {
     let place = Place::new();
     let small = LogOptions { group_bytes: 1_000, segment_bytes: 1 << 20, ..options() };
     let (log, open) = gated(&place, small);
-    let first = log.append(Signal::Traces, request(0, 10), 0);
+    let first = log.append(Signal::Traces, RECEIVED, request(0, 10), 0);
     open.send(()).unwrap();
     wait(first).unwrap();
-    let hold = log.append(Signal::Traces, request(0, 10), 0);
-    let rest: Vec<_> = (1..=50).map(|n| log.append(Signal::Traces, request(n, 200), n)).collect();
+    let hold = log.append(Signal::Traces, RECEIVED, request(0, 10), 0);
+    let rest: Vec<_> =
+        (1..=50).map(|n| log.append(Signal::Traces, RECEIVED, request(n, 200), n)).collect();
     open.send(()).unwrap();
     wait(hold).unwrap();
     for answer in rest {
@@ -73,7 +76,7 @@ fn a_full_queue_refuses_and_takes_again() {
     let place = Place::new();
     let (log, open) = gated(&place, LogOptions { queue_bytes: 1_000, ..options() });
     // Larger than the limit, but alone.
-    let first = log.append(Signal::Traces, request(0, 5_000), 0);
+    let first = log.append(Signal::Traces, RECEIVED, request(0, 5_000), 0);
     let error = append(&log, 1, 10).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Full);
     assert!(error.message.contains("the limit is 1000; hint: "), "{error}");
@@ -92,7 +95,10 @@ fn a_request_beyond_the_limit_is_invalid() {
     let place = Place::new();
     let log = place.begin(options());
     let long = Bytes::from(vec![0; FRAME_LIMIT_BYTES + 1]);
-    assert_eq!(kind(wait(log.append(Signal::Traces, long, 1))), StoreErrorKind::InvalidData);
+    assert_eq!(
+        kind(wait(log.append(Signal::Traces, RECEIVED, long, 1))),
+        StoreErrorKind::InvalidData
+    );
 }
 
 #[test]

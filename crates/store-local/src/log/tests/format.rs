@@ -1,5 +1,6 @@
 //! The bytes of a segment: whatever happens to them, what is intact is found.
 
+use super::RECEIVED;
 use crate::log::frame::{FRAME_HEADER_BYTES, FrameHead, encode};
 use crate::log::segment::{
     Contents, Extent, HeaderFault, Previous, SEGMENT_HEADER_BYTES, SegmentHeader, read,
@@ -32,7 +33,7 @@ fn write(marker: u32, groups: &[Vec<Vec<u8>>]) -> Written {
             encode(
                 &mut written.bytes,
                 marker,
-                FrameHead { sequence, group_start, signal },
+                FrameHead { sequence, group_start, signal, received: RECEIVED },
                 payload,
             );
             written.frames.push(start..written.bytes.len());
@@ -157,7 +158,12 @@ fn a_payload_cannot_pass_for_a_frame() {
 fn a_search_without_a_marker_ends() {
     // Headers that look sound at every place, each of a long frame with a wrong checksum.
     let mut header = Vec::new();
-    encode(&mut header, 0, FrameHead { sequence: 1, group_start: 0, signal: Signal::Traces }, &[]);
+    encode(
+        &mut header,
+        0,
+        FrameHead { sequence: 1, group_start: 0, signal: Signal::Traces, received: RECEIVED },
+        &[],
+    );
     header[4..8].copy_from_slice(&100_000u32.to_le_bytes());
     let bytes: Vec<u8> = header.iter().copied().cycle().take(20_000 * FRAME_HEADER_BYTES).collect();
     assert!(read(&bytes, FINISHED).frames.is_empty());

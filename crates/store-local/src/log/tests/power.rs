@@ -1,5 +1,6 @@
 //! Power that fails between any two changes of the disk, on disks that fail otherwise too.
 
+use super::RECEIVED;
 use super::{Place, options, payload_of, request, wait};
 use crate::disk::random::Random;
 use crate::disk::simulated::Faults;
@@ -66,7 +67,7 @@ fn run(place: &Place, random: &mut Random, past: &mut Past) {
             .map(|_| {
                 let payload = past.tried.last().map_or(1, |last| last + 1);
                 past.tried.insert(payload);
-                log.append(Signal::Logs, request(payload, random.below(700)), payload)
+                log.append(Signal::Logs, RECEIVED, request(payload, random.below(700)), payload)
             })
             .collect();
         for payload in answers.into_iter().filter_map(|answer| wait(answer).ok()) {
