@@ -19,6 +19,7 @@ pub mod index;
 pub mod ingest;
 pub mod lock;
 pub mod log;
+pub mod logs;
 pub mod metrics;
 pub mod parquet_io;
 pub mod recent;

@@ -10,7 +10,7 @@ use arrow_array::{
     StringArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::ArrowError;
-use carafe_store::{Series, value};
+use carafe_store::{Series, StoreError, StoreErrorKind, value};
 use carafe_telemetry::otlp::number_data_point::Value;
 use std::sync::Arc;
 
@@ -58,7 +58,15 @@ impl PointBatchBuilder {
     }
 
     /// The batch. Further points are of the same series until another begins.
-    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn finish(&mut self) -> Result<RecordBatch, StoreError> {
+        self.columns().map_err(|error| {
+            let message = format!("a batch of data points cannot be built: {error}");
+            let source = Some(Box::new(error).into());
+            StoreError { kind: StoreErrorKind::Internal, message, source }
+        })
+    }
+
+    fn columns(&mut self) -> Result<RecordBatch, ArrowError> {
         let points = std::mem::take(&mut self.points);
         let next = self.series.last().map(|(id, words, _)| (*id, words.clone(), 0));
         let series = std::mem::replace(&mut self.series, next.into_iter().collect());

@@ -5,6 +5,7 @@ use super::point::{Parts, is_of, split};
 use super::schema;
 use super::series::{EncodedSeries, SeriesEncoder};
 use super::table::TableBuilder;
+use crate::parquet_io::write_error;
 use crate::signal_file::PAGE_ROWS;
 use carafe_store::{Point, PointRecord, Series, StoreError, StoreErrorKind, TimeRange};
 use carafe_telemetry::UnixNanos;
@@ -54,14 +55,6 @@ pub fn write_metrics(
         writer.push(&point?)?;
     }
     writer.finish()
-}
-
-fn write_error(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError {
-        kind: StoreErrorKind::Internal,
-        message: format!("cannot write a file of metrics: {error}"),
-        source: Some(Box::new(error)),
-    }
 }
 
 fn wrong(what: String) -> StoreError {
@@ -173,7 +166,7 @@ impl<W: Write + Send> Writer<W> {
     }
 
     fn write_batch(&mut self) -> Result<(), StoreError> {
-        let batch = self.batch.finish().map_err(write_error)?;
+        let batch = self.batch.finish()?;
         self.file.write(&batch).map_err(write_error)
     }
 
