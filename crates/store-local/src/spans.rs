@@ -5,16 +5,24 @@
 //! cannot have a trace or a tag.
 
 pub mod build;
-pub mod columns;
+mod columns;
+pub mod file;
+mod mask;
+mod plan;
 pub mod read;
+mod rows;
+mod scan;
 pub mod schema;
 mod side;
+mod tag;
 mod tags;
+mod traces;
 pub mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use build::{ResourceRef, ScopeRef, SpanBatchBuilder, SpanRef};
+pub use file::SpanFile;
 pub use read::RowReader;
 pub use write::{SpanWriter, Written, write_spans};

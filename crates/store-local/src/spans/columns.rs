@@ -17,7 +17,7 @@ pub struct ColumnError(usize);
 
 /// A batch that has some of the columns of a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Columns<'a> {
+pub(super) struct Columns<'a> {
     batch: &'a RecordBatch,
     /// Which columns of the file these are, in ascending order; none for all.
     projection: Option<&'a [usize]>,
@@ -75,7 +75,7 @@ impl<'a> Columns<'a> {
     }
 
     /// A batch with these columns, in ascending order.
-    pub fn some(batch: &'a RecordBatch, projection: &'a [usize]) -> Self {
+    pub(super) fn some(batch: &'a RecordBatch, projection: &'a [usize]) -> Self {
         Self { batch, projection: Some(projection) }
     }
 
@@ -173,7 +173,7 @@ pub(super) struct HitColumns<'a> {
 }
 
 /// The columns that a hit is made of, in ascending order.
-pub const HIT_COLUMNS: [usize; 9] = [
+pub(super) const HIT_COLUMNS: [usize; 9] = [
     column::TRACE_ID,
     column::SPAN_ID,
     column::PARENT_SPAN_ID,

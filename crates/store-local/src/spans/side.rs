@@ -7,6 +7,7 @@ use crate::index::bloom_table::BloomTableBuilder;
 use crate::index::hash::{TagKey, hash_trace};
 use crate::index::side_file::Section;
 use arrow_array::{Array, BinaryArray, RecordBatch, StringArray};
+use carafe_store::canonical;
 use carafe_telemetry::otlp::{self, KeyValue};
 use carafe_telemetry::view::SpanView;
 use hashbrown::{HashMap, HashSet};
@@ -23,11 +24,28 @@ const TAG_BITS: u32 = 12;
 /// Keys and numbers whose hashes are remembered; more are hashed anew.
 const MAX_KNOWN: usize = 4_096;
 
+/// A key, and where the row group is known to have it.
+#[derive(Clone, Copy)]
+struct KnownKey {
+    tag: TagKey,
+    is_raw: bool,
+    is_shared: bool,
+}
+
+/// Where an attribute is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Among the attributes of spans and events that are kept as they came.
+    Raw,
+    /// In a resource or a scope.
+    Shared,
+}
+
 /// Collects what the row groups have.
 pub(super) struct SideBuilder {
     traces: BloomTableBuilder,
     tags: BloomTableBuilder,
-    keys: HashMap<String, TagKey>,
+    keys: HashMap<String, KnownKey>,
     promoted: Vec<(Promoted, TagKey)>,
     /// Hashes of the resources and scopes of this row group.
     seen: HashSet<u64>,
@@ -144,10 +162,10 @@ impl SideBuilder {
         for message in messages.iter().flatten() {
             let Ok(span) = SpanView::reread(message) else { continue };
             for attribute in span.attributes() {
-                self.insert(attribute.key, &attribute.value.text());
+                self.insert(Place::Raw, attribute.key, &attribute.value.text());
             }
             for attribute in span.events().flat_map(|event| event.attributes()) {
-                self.insert(attribute.key, &attribute.value.text());
+                self.insert(Place::Raw, attribute.key, &attribute.value.text());
             }
         }
     }
@@ -165,23 +183,29 @@ impl SideBuilder {
             }
             for attribute in attributes(bytes) {
                 if let Some(value) = &attribute.value {
-                    self.insert(&attribute.key, &carafe_store::value::text(value));
+                    self.insert(Place::Shared, &attribute.key, &carafe_store::value::text(value));
                 }
             }
         }
     }
 
-    fn insert(&mut self, key: &str, value: &str) {
-        let key = match self.keys.get(key) {
-            Some(key) => *key,
-            None => {
-                if self.keys.len() >= MAX_KNOWN {
-                    self.keys.clear();
-                }
-                *self.keys.entry(key.to_owned()).insert(TagKey::new(key)).get()
-            }
+    fn insert(&mut self, place: Place, key: &str, value: &str) {
+        if self.keys.len() >= MAX_KNOWN && !self.keys.contains_key(key) {
+            self.keys.clear();
+        }
+        let known = self.keys.entry_ref(key).or_insert_with(|| KnownKey {
+            tag: TagKey::new(key),
+            is_raw: false,
+            is_shared: false,
+        });
+        let (is_known, mark) = match place {
+            Place::Raw => (&mut known.is_raw, tags::RAW),
+            Place::Shared => (&mut known.is_shared, tags::SHARED),
         };
-        self.tags.insert(key.with(value));
+        if !std::mem::replace(is_known, true) {
+            self.tags.insert(TagKey::new(mark).with(canonical(key)));
+        }
+        self.tags.insert(known.tag.with(value));
     }
 
     /// The row group has all its rows.
@@ -189,6 +213,10 @@ impl SideBuilder {
         self.traces.end_group();
         self.tags.end_group();
         self.seen.clear();
+        self.keys.values_mut().for_each(|known| {
+            known.is_raw = false;
+            known.is_shared = false;
+        });
     }
 
     pub(super) fn finish(self) -> Vec<(Section, Vec<u8>)> {

@@ -7,6 +7,12 @@ use carafe_telemetry::otlp::{span::SpanKind, status::StatusCode};
 pub(super) const SERVICE: &str = "service.name";
 /// The span's name, in the filter of tags: no attribute's key has a zero.
 pub(super) const NAME: &str = "\0name";
+/// In the filter of tags: an attribute, by the first of its aliases, that a span or an event
+/// has and that is kept as it came.
+pub(super) const RAW: &str = "\0raw";
+/// In the filter of tags: an attribute, by the first of its aliases, that a resource or a scope
+/// has.
+pub(super) const SHARED: &str = "\0shared";
 /// Whether the status is an error.
 pub(super) const ERROR: &str = "error";
 /// The kind.
@@ -32,4 +38,9 @@ pub(super) fn status_texts(status: i32) -> (&'static str, &'static str) {
         StatusCode::Ok => ("OK", "false"),
         StatusCode::Error => ("ERROR", "true"),
     }
+}
+
+/// Whether OTLP's number of a status is the one of errors.
+pub(super) fn is_error(status: i32) -> bool {
+    status == StatusCode::Error as i32
 }
