@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod parquet_io;
 pub mod recent;
 pub mod shelf;
+pub mod rollup;
 pub mod signal_file;
 pub mod source;
 pub mod spans;
