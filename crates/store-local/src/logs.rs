@@ -19,7 +19,7 @@ pub use file::LogFile;
 pub use merge::merge_logs;
 pub use recent::{LogSnapshot, RecentLogs};
 pub use row::LogRow;
-pub use write::{WrittenLogs, write_logs};
+pub use write::write_logs;
 
 #[cfg(test)]
 mod testing;

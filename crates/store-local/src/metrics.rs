@@ -17,6 +17,6 @@ pub mod write;
 pub use file::MetricFile;
 pub use merge::MetricMerge;
 pub use recent::{MetricSnapshot, RecentMetrics};
-pub use write::{WrittenMetrics, write_metrics};
+pub use write::write_metrics;
 #[cfg(test)]
 mod testing;

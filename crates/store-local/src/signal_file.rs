@@ -23,6 +23,9 @@ const PAGE_BYTES: usize = 4 << 20;
 /// How hard zstd tries.
 const ZSTD_LEVEL: i32 = 3;
 
+/// The extent of nothing: it begins after it ends.
+pub const NO_TIME: TimeRange = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
+
 const FORMAT_KEY: &str = "carafe.format";
 const SIGNAL_KEY: &str = "carafe.signal";
 

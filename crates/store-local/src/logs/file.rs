@@ -9,15 +9,17 @@ use crate::files::metadata::MetadataCache;
 use crate::files::{FileAccess, corrupt};
 use crate::index::side_file::SideFile;
 use crate::parquet_io::{RowGroupReader, Selected};
-use crate::signal_file::{PAGE_ROWS, check_stamp, row_group_times};
+use crate::signal_file::{NO_TIME, PAGE_ROWS, check_stamp, row_group_times};
 use crate::source::{LogSource, Scan};
+use crate::stored::Openable;
 use arrow_array::RecordBatch;
 use carafe_store::{LogQuery, LogRecord, StoreError, TimeRange};
-use carafe_telemetry::{Signal, UnixNanos};
+use carafe_telemetry::Signal;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use std::sync::Arc;
 
-/// A file of log records and its side file.
+/// A file that [`write_logs`](super::write_logs) wrote, and the side file that has its
+/// filters. Opening it reads the footers of both.
 #[derive(Debug)]
 pub struct LogFile {
     data: Arc<dyn FileAccess>,
@@ -27,13 +29,11 @@ pub struct LogFile {
     rows: u64,
 }
 
-impl LogFile {
-    /// Opens a file that [`write_logs`](super::write::write_logs) wrote, with the side file
-    /// that has its filters. Reads the footers of both.
-    pub fn open(
+impl Openable for LogFile {
+    fn open(
         data: Arc<dyn FileAccess>,
         side: Arc<dyn FileAccess>,
-        footers: Arc<MetadataCache>,
+        footers: &Arc<MetadataCache>,
     ) -> Result<Self, StoreError> {
         let side = Arc::new(SideFile::open(side)?);
         let footer = footers.get(&data)?;
@@ -41,16 +41,17 @@ impl LogFile {
         check_stamp(metadata, data.name(), Signal::Logs)?;
         let times = (0..metadata.num_row_groups())
             .map(|row_group| row_group_times(metadata, row_group, TIME_COLUMN));
-        let none = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
-        let extent = times.fold(none, |all, times| TimeRange {
+        let extent = times.fold(NO_TIME, |all, times| TimeRange {
             start: all.start.min(times.start),
             end: all.end.max(times.end),
         });
         let rows = u64::try_from(metadata.file_metadata().num_rows())
             .map_err(|_| corrupt(data.name(), "it has less than no rows"))?;
-        Ok(Self { data, side, footers, extent, rows })
+        Ok(Self { data, side, footers: Arc::clone(footers), extent, rows })
     }
+}
 
+impl LogFile {
     /// How many records there are.
     pub fn rows(&self) -> u64 {
         self.rows

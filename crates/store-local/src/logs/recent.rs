@@ -8,6 +8,7 @@ use super::row::{LogRow, Source};
 use super::text::TextSearch;
 use crate::budget::Budget;
 use crate::ingest::{IncomingLog, IncomingLogs, IncomingResource, IncomingScope};
+use crate::signal_file::NO_TIME;
 use crate::source::{LogSource, Scan};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -189,8 +190,7 @@ impl RecentLogs {
         if !inner.open.rows.is_empty() {
             segments.push(Arc::new(inner.open.clone()));
         }
-        let none = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
-        LogSnapshot { segments, extent: inner.extent.unwrap_or(none) }
+        LogSnapshot { segments, extent: inner.extent.unwrap_or(NO_TIME) }
     }
 }
 

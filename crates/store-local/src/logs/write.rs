@@ -8,7 +8,8 @@ use crate::index::bloom_table::BloomTableBuilder;
 use crate::index::hash::{hash_tag, hash_trace};
 use crate::index::side_file::Section;
 use crate::parquet_io::write_error;
-use crate::signal_file::{PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::signal_file::{NO_TIME, PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::writing::Written;
 use arrow_array::RecordBatch;
 use carafe_store::{StoreError, TimeRange, value};
 use carafe_telemetry::otlp::AnyValue;
@@ -25,24 +26,11 @@ const TAG_BITS: u32 = 16;
 /// The key of services in the filter of tags.
 pub(super) const SERVICE_KEY: &str = "service.name";
 
-/// What was written.
-#[derive(Clone, Debug)]
-pub struct WrittenLogs {
-    /// Log records.
-    pub rows: u64,
-    /// Bytes of the Parquet file.
-    pub bytes: u64,
-    /// The earliest and the latest time; none where there are no records.
-    pub extent: Option<TimeRange>,
-    /// What the side file has to have.
-    pub side: Vec<(Section, Vec<u8>)>,
-}
-
 /// Writes `batches`, whose rows are newest first, as a Parquet file.
 pub fn write_logs(
     batches: impl IntoIterator<Item = Result<RecordBatch, StoreError>>,
     out: impl Write + Send,
-) -> Result<WrittenLogs, StoreError> {
+) -> Result<Written, StoreError> {
     write_in_groups_of(ROW_GROUP_ROWS, batches, out)
 }
 
@@ -51,7 +39,7 @@ pub(super) fn write_in_groups_of(
     group_rows: usize,
     batches: impl IntoIterator<Item = Result<RecordBatch, StoreError>>,
     out: impl Write + Send,
-) -> Result<WrittenLogs, StoreError> {
+) -> Result<Written, StoreError> {
     let file = ArrowWriter::try_new(out, schema::schema(), Some(schema::properties()?));
     let mut writer = Writer {
         file: file.map_err(write_error)?,
@@ -59,7 +47,7 @@ pub(super) fn write_in_groups_of(
         group_rows: 0,
         group_bytes: 0,
         rows: 0,
-        extent: None,
+        extent: NO_TIME,
         traces: BloomTableBuilder::new(TRACE_BITS),
         tags: BloomTableBuilder::new(TAG_BITS),
         tokens: BloomTableBuilder::new(BITS_PER_KEY),
@@ -86,7 +74,7 @@ struct Writer<W: Write + Send> {
     group_rows: usize,
     group_bytes: usize,
     rows: u64,
-    extent: Option<TimeRange>,
+    extent: TimeRange,
     traces: BloomTableBuilder,
     tags: BloomTableBuilder,
     tokens: BloomTableBuilder,
@@ -113,9 +101,8 @@ impl<W: Write + Send> Writer<W> {
         let mut last_service = "";
         for row in 0..columns.rows() {
             let time = columns.time(row);
-            let TimeRange { start, end } =
-                self.extent.unwrap_or(TimeRange { start: time, end: time });
-            self.extent = Some(TimeRange { start: start.min(time), end: end.max(time) });
+            self.extent.start = self.extent.start.min(time);
+            self.extent.end = self.extent.end.max(time);
             if let Some(id) = columns.trace_id(row) {
                 self.traces.insert(hash_trace(id));
             }
@@ -151,7 +138,7 @@ impl<W: Write + Send> Writer<W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<WrittenLogs, StoreError> {
+    fn finish(mut self) -> Result<Written, StoreError> {
         if !self.group_rows.is_multiple_of(PAGE_ROWS) {
             self.end_page();
         }
@@ -159,9 +146,8 @@ impl<W: Write + Send> Writer<W> {
             self.end_group()?;
         }
         self.file.finish().map_err(write_error)?;
-        Ok(WrittenLogs {
+        Ok(Written {
             rows: self.rows,
-            bytes: self.file.bytes_written() as u64,
             extent: self.extent,
             side: vec![
                 (Section::TraceBlooms, self.traces.finish()),

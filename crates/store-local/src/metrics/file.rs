@@ -11,15 +11,17 @@ use crate::files::metadata::MetadataCache;
 use crate::files::{FileAccess, corrupt};
 use crate::index::side_file::{Section, SideFile};
 use crate::parquet_io::{RowGroupReader, Selected};
-use crate::signal_file::{PAGE_ROWS, check_stamp, row_group_times};
+use crate::signal_file::{NO_TIME, PAGE_ROWS, check_stamp, row_group_times};
 use crate::source::{MetricSource, Scan};
+use crate::stored::Openable;
 use carafe_store::{MetricQuery, PointRecord, SeriesPoints, StoreError, TimeRange};
-use carafe_telemetry::{Signal, UnixNanos};
+use carafe_telemetry::Signal;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A file of data points and its side file.
+/// A file that [`write_metrics`](super::write_metrics) wrote, and the side file that has its
+/// table of series. Opening it reads the footers of both.
 #[derive(Debug)]
 pub struct MetricFile {
     data: Arc<dyn FileAccess>,
@@ -29,13 +31,11 @@ pub struct MetricFile {
     rows: u64,
 }
 
-impl MetricFile {
-    /// Opens a file that [`write_metrics`](super::write::write_metrics) wrote, with the side
-    /// file that has its table of series. Reads the footers of both.
-    pub fn open(
+impl Openable for MetricFile {
+    fn open(
         data: Arc<dyn FileAccess>,
         side: Arc<dyn FileAccess>,
-        footers: Arc<MetadataCache>,
+        footers: &Arc<MetadataCache>,
     ) -> Result<Self, StoreError> {
         let side = SideFile::open(side)?;
         let footer = footers.get(&data)?;
@@ -43,16 +43,17 @@ impl MetricFile {
         check_stamp(metadata, data.name(), Signal::Metrics)?;
         let times = (0..metadata.num_row_groups())
             .map(|row_group| row_group_times(metadata, row_group, TIME_COLUMN));
-        let none = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
-        let extent = times.fold(none, |all, times| TimeRange {
+        let extent = times.fold(NO_TIME, |all, times| TimeRange {
             start: all.start.min(times.start),
             end: all.end.max(times.end),
         });
         let rows = u64::try_from(metadata.file_metadata().num_rows())
             .map_err(|_| corrupt(data.name(), "it has less than no rows"))?;
-        Ok(Self { data, side, footers, extent, rows })
+        Ok(Self { data, side, footers: Arc::clone(footers), extent, rows })
     }
+}
 
+impl MetricFile {
     /// How many points there are.
     pub fn rows(&self) -> u64 {
         self.rows

@@ -2,6 +2,7 @@
 
 use crate::budget::Budget;
 use crate::metrics::series::{EncodedSeries, SeriesEncoder};
+use crate::signal_file::NO_TIME;
 use crate::source::{MetricSource, Scan};
 use crate::tiers::{Chunk, Tiers};
 use carafe_store::{
@@ -160,7 +161,7 @@ impl RecentMetrics {
     pub fn snapshot(&self) -> MetricSnapshot {
         MetricSnapshot {
             chunks: self.tiers.chunks().to_vec(),
-            extent: self.extent.unwrap_or(at(UnixNanos(0))),
+            extent: self.extent.unwrap_or(NO_TIME),
         }
     }
 }

@@ -5,10 +5,11 @@ use super::point::{Parts, is_of, split};
 use super::schema;
 use super::series::{EncodedSeries, SeriesEncoder};
 use super::table::TableBuilder;
+use crate::index::side_file::Section;
 use crate::parquet_io::write_error;
-use crate::signal_file::PAGE_ROWS;
+use crate::signal_file::{NO_TIME, PAGE_ROWS};
+use crate::writing::Written;
 use carafe_store::{Point, PointRecord, Series, StoreError, StoreErrorKind, TimeRange};
-use carafe_telemetry::UnixNanos;
 use hashbrown::HashSet;
 use parquet::arrow::ArrowWriter;
 use std::cmp::Ordering;
@@ -18,28 +19,13 @@ use std::sync::Arc;
 /// The most that the table of series of one file may take.
 const MAX_TABLE_BYTES: usize = 1 << 30;
 
-/// What was written.
-#[derive(Clone, Debug)]
-pub struct WrittenMetrics {
-    /// Points.
-    pub rows: u64,
-    /// Different series.
-    pub series: u64,
-    /// Bytes of the Parquet file.
-    pub bytes: u64,
-    /// The earliest and the latest time; none where there are no points.
-    pub extent: Option<TimeRange>,
-    /// The table of series, for the side file.
-    pub table: Vec<u8>,
-}
-
 /// Writes `points` as a Parquet file. They come by series in the order of [`EncodedSeries`],
 /// those of a series in order of time. Of points that are the same in everything, one is
 /// written.
 pub fn write_metrics(
     points: impl IntoIterator<Item = Result<PointRecord, StoreError>>,
     out: impl Write + Send,
-) -> Result<WrittenMetrics, StoreError> {
+) -> Result<Written, StoreError> {
     let writer = ArrowWriter::try_new(out, schema::schema(), Some(schema::properties()?));
     let mut writer = Writer {
         file: writer.map_err(write_error)?,
@@ -49,7 +35,7 @@ pub fn write_metrics(
         current: None,
         series: 0,
         rows: 0,
-        extent: None,
+        extent: NO_TIME,
     };
     for point in points {
         writer.push(&point?)?;
@@ -74,8 +60,7 @@ struct Current {
 
 impl Current {
     fn new(series: Arc<Series>, encoded: EncodedSeries) -> Self {
-        let times = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
-        Self { series, encoded, rows: 0, times, last: None, seen: HashSet::new() }
+        Self { series, encoded, rows: 0, times: NO_TIME, last: None, seen: HashSet::new() }
     }
 
     /// Whether the series has this very point already.
@@ -100,7 +85,7 @@ struct Writer<W: Write + Send> {
     current: Option<Current>,
     series: u64,
     rows: u64,
-    extent: Option<TimeRange>,
+    extent: TimeRange,
 }
 
 impl<W: Write + Send> Writer<W> {
@@ -157,8 +142,8 @@ impl<W: Write + Send> Writer<W> {
         let Current { encoded, rows, times, .. } = current;
         self.table.add(encoded, *rows, *times);
         self.rows += rows;
-        let TimeRange { start, end } = self.extent.unwrap_or(*times);
-        self.extent = Some(TimeRange { start: start.min(times.start), end: end.max(times.end) });
+        self.extent.start = self.extent.start.min(times.start);
+        self.extent.end = self.extent.end.max(times.end);
         match self.table.bytes() {
             0..MAX_TABLE_BYTES => Ok(()),
             _ => Err(wrong(format!("the series take more than {MAX_TABLE_BYTES} bytes"))),
@@ -170,7 +155,7 @@ impl<W: Write + Send> Writer<W> {
         self.file.write(&batch).map_err(write_error)
     }
 
-    fn finish(mut self) -> Result<WrittenMetrics, StoreError> {
+    fn finish(mut self) -> Result<Written, StoreError> {
         if let Some(current) = self.current.take() {
             self.end(&current)?;
         }
@@ -178,12 +163,10 @@ impl<W: Write + Send> Writer<W> {
             self.write_batch()?;
         }
         self.file.finish().map_err(write_error)?;
-        Ok(WrittenMetrics {
+        Ok(Written {
             rows: self.rows,
-            series: self.series,
-            bytes: self.file.bytes_written() as u64,
             extent: self.extent,
-            table: self.table.encode(),
+            side: vec![(Section::Series, self.table.encode())],
         })
     }
 }

@@ -4,7 +4,8 @@ use crate::index::side_file::{Section, SideFileWriter};
 use crate::logs::merge::merge_logs;
 use crate::logs::recent::{LogSnapshot, RecentLogs};
 use crate::logs::testing::{self, Model};
-use crate::logs::write::{WrittenLogs, write_in_groups_of};
+use crate::logs::write::write_in_groups_of;
+use crate::writing::Written;
 use carafe_store::StoreErrorKind;
 use carafe_telemetry::otlp;
 use proptest::prelude::*;
@@ -20,7 +21,7 @@ fn snapshot(model: &Model) -> LogSnapshot {
 fn written(
     group_rows: usize,
     batches: impl Iterator<Item = Result<RecordBatch, StoreError>>,
-) -> (WrittenLogs, Vec<u8>, Vec<u8>) {
+) -> (Written, Vec<u8>, Vec<u8>) {
     let mut data = Vec::new();
     let written = write_in_groups_of(group_rows, batches, &mut data).unwrap();
     let mut writer = SideFileWriter::new();
@@ -32,7 +33,7 @@ fn written(
 
 fn open(data: Vec<u8>, side: Vec<u8>) -> Result<LogFile, StoreError> {
     let access = |name, bytes: Vec<u8>| Arc::new(MemoryFile::new(name, bytes));
-    LogFile::open(access("a.parquet", data), access("a.idx", side), Arc::default())
+    LogFile::open(access("a.parquet", data), access("a.idx", side), &Arc::default())
 }
 
 fn file(model: &Model, group_rows: usize) -> LogFile {

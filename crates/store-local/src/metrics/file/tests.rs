@@ -4,7 +4,8 @@ use crate::index::side_file::SideFileWriter;
 use crate::metrics::merge::MetricMerge;
 use crate::metrics::recent::RecentMetrics;
 use crate::metrics::testing::{self, Model};
-use crate::metrics::write::{WrittenMetrics, write_metrics};
+use crate::metrics::write::write_metrics;
+use crate::writing::Written;
 use carafe_store::StoreErrorKind;
 use hashbrown::HashSet;
 use proptest::prelude::*;
@@ -13,11 +14,11 @@ use std::cmp::Reverse;
 /// The bytes of a file and of its side file.
 fn written(
     points: impl Iterator<Item = Result<PointRecord, StoreError>>,
-) -> (WrittenMetrics, Vec<u8>, Vec<u8>) {
+) -> (Written, Vec<u8>, Vec<u8>) {
     let mut data = Vec::new();
     let written = write_metrics(points, &mut data).unwrap();
     let mut side = SideFileWriter::new();
-    side.add(Section::Series, written.table.clone());
+    written.side.iter().for_each(|(section, bytes)| side.add(*section, bytes.clone()));
     let mut bytes = Vec::new();
     side.finish(&mut bytes).unwrap();
     (written, data, bytes)
@@ -25,10 +26,10 @@ fn written(
 
 fn open(data: Vec<u8>, side: Vec<u8>) -> Result<MetricFile, StoreError> {
     let access = |name, bytes: Vec<u8>| Arc::new(MemoryFile::new(name, bytes));
-    MetricFile::open(access("a.parquet", data), access("a.idx", side), Arc::default())
+    MetricFile::open(access("a.parquet", data), access("a.idx", side), &Arc::default())
 }
 
-fn flushed(points: &[PointRecord]) -> (WrittenMetrics, Vec<u8>, Vec<u8>) {
+fn flushed(points: &[PointRecord]) -> (Written, Vec<u8>, Vec<u8>) {
     let mut recent = RecentMetrics::default();
     recent.insert(points.to_vec());
     let snapshot = recent.snapshot();
@@ -86,7 +87,7 @@ proptest! {
         let (merged, data, side) = written(merge.points().unwrap());
         prop_assert_eq!(merged.rows, at_once.0.rows);
         prop_assert_eq!(merged.extent, at_once.0.extent);
-        prop_assert_eq!(&merged.table, &at_once.0.table);
+        prop_assert_eq!(&merged.side, &at_once.0.side);
         let all = |data, side| {
             let file = open(data, side).unwrap();
             let table = file.table().unwrap();
@@ -158,10 +159,10 @@ fn a_file_of_another_signal_is_refused() {
 #[test]
 fn points_that_are_out_of_order_are_refused() {
     let points = [testing::gauge("b", 1, 0.5), testing::gauge("a", 1, 0.5)];
-    let error = write_metrics(points.into_iter().map(Ok), Vec::new()).unwrap_err();
+    let error = write_metrics(points.into_iter().map(Ok), Vec::new()).err().unwrap();
     assert_eq!(error.to_string(), "series a is not in order");
     let later = testing::gauge("a", 2, 0.5);
     let earlier = PointRecord { series: Arc::clone(&later.series), ..testing::gauge("a", 1, 0.5) };
-    let error = write_metrics([later, earlier].map(Ok), Vec::new()).unwrap_err();
+    let error = write_metrics([later, earlier].map(Ok), Vec::new()).err().unwrap();
     assert_eq!(error.to_string(), "points of a are not in order");
 }
