@@ -72,8 +72,6 @@ pub struct AsideFile {
 /// Counters that outlive the process; by signal, in the order of [`Signal::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Items that were ever stored and have been flushed.
-    pub appended: [u64; 3],
     /// Items that retention removed.
     pub evicted: [u64; 3],
 }
@@ -146,13 +144,11 @@ impl Catalog {
         &self,
         watermark: u64,
         files: &[NewFile],
-        appended: [u64; 3],
         late_calls: &[Call],
     ) -> Result<Vec<FileEntry>, StoreError> {
         self.change(|transaction| {
             rows::set_watermark(transaction, watermark)?;
             late_calls::add(transaction, late_calls)?;
-            rows::count(transaction, "appended", appended)?;
             rows::insert_files(transaction, files)
         })
     }

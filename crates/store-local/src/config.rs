@@ -1,7 +1,7 @@
 //! How an embedded store behaves.
 
 use crate::budget::QueryLimits;
-use crate::log::Durability;
+use crate::log::LogOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,8 +24,10 @@ const FLUSH_BYTES: std::ops::RangeInclusive<u64> = MIB..=128 * MIB;
 pub struct LocalConfig {
     /// The data directory; made when it is not there.
     pub directory: PathBuf,
-    /// When a request is acknowledged.
-    pub durability: Durability,
+    /// Who opens it, as other processes are told: `carafe up`.
+    pub program: String,
+    /// How requests are logged, and when they are acknowledged.
+    pub log: LogOptions,
     /// What recent data may take; beyond it, requests are refused until some was written.
     pub memory_bytes: u64,
     /// Recent data of this size is written to files.
@@ -47,7 +49,8 @@ impl LocalConfig {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
-            durability: Durability::Fsync,
+            program: "carafe".to_owned(),
+            log: LogOptions::default(),
             memory_bytes: 0,
             flush_bytes: 0,
             flush_age: Duration::from_secs(10),

@@ -32,3 +32,5 @@ pub mod stored;
 pub mod tiers;
 pub mod window;
 pub mod writing;
+
+pub use config::LocalConfig;

@@ -14,6 +14,7 @@ mod rows;
 mod scan;
 pub mod schema;
 mod side;
+mod sums;
 mod tag;
 mod tags;
 mod traces;

@@ -5,8 +5,11 @@ use crate::budget::Budget;
 use crate::catalog::FileEntry;
 use crate::files::FileAccess;
 use crate::files::metadata::MetadataCache;
+use crate::logs::LogFile;
+use crate::metrics::MetricFile;
 use crate::shelf::{DATA, SIDE, Shelf};
 use crate::source::{LogSource, MetricSource, Scan, SpanHit, SpanSource, Want};
+use crate::spans::SpanFile;
 use carafe_store::{
     LogQuery, LogRecord, MetricQuery, PointRecord, SeriesPoints, SpanFilter, SpanRecord,
     StoreError, StoreErrorKind, TimeRange,
@@ -37,7 +40,7 @@ pub struct Library {
 }
 
 /// What readers leave to be done, for whoever looks after the files.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Chores {
     damaged: Mutex<Vec<(FileEntry, StoreError)>>,
     unused: Mutex<Vec<String>>,
@@ -184,6 +187,22 @@ impl<F: Openable> Stored<F> {
         read(&file).or_else(|error| self.unless_damaged(error).map(|()| T::default()))
     }
 }
+
+macro_rules! openable {
+    ($($file:ty),*) => {
+        $(impl Openable for $file {
+            fn open(
+                data: Arc<dyn FileAccess>,
+                side: Arc<dyn FileAccess>,
+                footers: &Arc<MetadataCache>,
+            ) -> Result<Self, StoreError> {
+                <$file>::open(data, side, Arc::clone(footers))
+            }
+        })*
+    };
+}
+
+openable!(SpanFile, LogFile, MetricFile);
 
 impl<F: Openable + SpanSource> SpanSource for Stored<F> {
     fn extent(&self) -> TimeRange {

@@ -3,7 +3,10 @@
 use crate::catalog::NewFile;
 use crate::disk::disk_error;
 use crate::index::side_file::{Section, SideFileWriter};
+use crate::logs::WrittenLogs;
+use crate::metrics::WrittenMetrics;
 use crate::shelf::{self, DATA, SIDE, Shelf};
+use crate::spans;
 use crate::window::Window;
 use carafe_store::{StoreError, TimeRange};
 use carafe_telemetry::{Signal, UnixNanos};
@@ -18,6 +21,28 @@ pub struct Written {
     /// What the side file has to have.
     pub side: Vec<(Section, Vec<u8>)>,
 }
+
+impl From<spans::Written> for Written {
+    fn from(spans: spans::Written) -> Self {
+        Self { rows: spans.rows, extent: spans.extent, side: spans.side }
+    }
+}
+
+impl From<WrittenLogs> for Written {
+    fn from(logs: WrittenLogs) -> Self {
+        Self { rows: logs.rows, extent: logs.extent.unwrap_or(NO_TIME), side: logs.side }
+    }
+}
+
+impl From<WrittenMetrics> for Written {
+    fn from(metrics: WrittenMetrics) -> Self {
+        let side = vec![(Section::Series, metrics.table)];
+        Self { rows: metrics.rows, extent: metrics.extent.unwrap_or(NO_TIME), side }
+    }
+}
+
+/// Of a file without items.
+const NO_TIME: TimeRange = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
 
 /// A file that is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +71,10 @@ impl Planned {
     /// # Errors
     /// When there is no room, or the shelf fails. What was written is removed, where that is
     /// possible; in any case the same file can be written again.
-    pub fn write(
+    pub fn write<T: Into<Written>>(
         &self,
         shelf: &dyn Shelf,
-        write: impl FnOnce(&mut dyn shelf::NewFile) -> Result<Written, StoreError>,
+        write: impl FnOnce(&mut dyn shelf::NewFile) -> Result<T, StoreError>,
     ) -> Result<NewFile, StoreError> {
         let path = self.path();
         let (data, side) = (format!("{path}.{DATA}"), format!("{path}.{SIDE}"));
@@ -57,7 +82,7 @@ impl Planned {
         remove()?;
         let attempt = || {
             let mut file = shelf.create(&data)?;
-            let written = write(&mut *file)?;
+            let written: Written = write(&mut *file)?.into();
             let data_bytes = file.finish()?;
             let mut file = shelf.create(&side)?;
             let mut sections = SideFileWriter::new();

@@ -159,7 +159,6 @@ pub(super) fn count(
 pub(super) fn counters(transaction: &Transaction<'_>) -> rusqlite::Result<Counters> {
     let mut counters = Counters::default();
     for (at, signal) in Signal::ALL.into_iter().enumerate() {
-        counters.appended[at] = state(transaction, &format!("appended_{signal}"))?;
         counters.evicted[at] = state(transaction, &format!("evicted_{signal}"))?;
     }
     Ok(counters)

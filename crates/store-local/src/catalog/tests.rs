@@ -28,11 +28,11 @@ fn what_was_entered_is_there_when_it_is_opened_again() {
     assert_eq!(empty, Contents::default());
     let files = [file("a"), file("b"), file("c")];
     catalog.intends(&["a", "b", "c", "x", "y"].map(String::from)).unwrap();
-    let entries = catalog.flushed(9, &files, [7, 0, 5], &[]).unwrap();
+    let entries = catalog.flushed(9, &files, &[]).unwrap();
     catalog.set_aside(entries[2].id, "torn").unwrap();
     let merged = catalog.replaced(&[entries[0].id], &[file("d")]).unwrap();
     catalog.evicted(&[entries[1].id], [7, 0, 0], UnixNanos(0)).unwrap();
-    catalog.flushed(11, &[], [1, 0, 0], &[]).unwrap();
+    catalog.flushed(11, &[], &[]).unwrap();
     catalog.removed(&["x".into(), "b".into()]).unwrap();
     drop(catalog);
     let (catalog, contents) = open(&directory);
@@ -40,7 +40,7 @@ fn what_was_entered_is_there_when_it_is_opened_again() {
     assert_eq!(contents.aside, [AsideFile { file: file("c"), reason: "torn".into() }]);
     assert_eq!(contents.watermark, 11);
     assert_eq!(contents.garbage, ["a", "y"]);
-    assert_eq!(contents.counters, Counters { appended: [8, 0, 5], evicted: [7, 0, 0] });
+    assert_eq!(contents.counters, Counters { evicted: [7, 0, 0] });
     assert_eq!(catalog.check().unwrap(), Vec::<String>::new());
 }
 
@@ -48,7 +48,7 @@ fn what_was_entered_is_there_when_it_is_opened_again() {
 fn a_change_that_fails_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (catalog, _) = open(&directory);
-    let [entry] = &catalog.flushed(1, &[file("a")], [7, 0, 0], &[]).unwrap()[..] else { panic!() };
+    let [entry] = &catalog.flushed(1, &[file("a")], &[]).unwrap()[..] else { panic!() };
     // The second file's path is taken, so neither is entered and the first stays.
     let error = catalog.replaced(&[entry.id], &[file("b"), file("b")]).unwrap_err();
     assert!(error.to_string().contains(CATALOG_FILE), "{error}");
@@ -82,8 +82,8 @@ fn late_calls_add_up_in_whole_cells() {
         called: called.into(),
         is_error,
     };
-    catalog.flushed(1, &[], [0; 3], &[call(5, "b", false), call(9, "b", true)]).unwrap();
-    catalog.flushed(2, &[], [0; 3], &[call(8, "b", false), call(25, "c", true)]).unwrap();
+    catalog.flushed(1, &[], &[call(5, "b", false), call(9, "b", true)]).unwrap();
+    catalog.flushed(2, &[], &[call(8, "b", false), call(25, "c", true)]).unwrap();
     let sums = |start: u64, end: u64| {
         let mut sums = CallSums::default();
         let [start, end] = [start, end].map(|seconds| UnixNanos(seconds * 1_000_000_000));

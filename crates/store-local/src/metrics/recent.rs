@@ -178,6 +178,11 @@ pub struct MetricSnapshot {
 }
 
 impl MetricSnapshot {
+    /// The times of all points, in no order.
+    pub fn times(&self) -> impl Iterator<Item = UnixNanos> + '_ {
+        self.chunks.iter().flat_map(|chunk| chunk.points.iter().map(|(time, _)| *time))
+    }
+
     /// The points in `range`, in the order in which files have them: by series as
     /// [`EncodedSeries`] are ordered, then time, then arrival.
     pub fn in_file_order(&self, range: TimeRange) -> impl Iterator<Item = PointRecord> {

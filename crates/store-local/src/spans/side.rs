@@ -2,6 +2,7 @@
 
 use super::columns::{ColumnError, Columns, Dictionary, HitColumns, PromotedColumn};
 use super::schema::{self, Promoted, column};
+use super::sums::SumsBuilder;
 use super::tags;
 use crate::index::bloom_table::BloomTableBuilder;
 use crate::index::hash::{TagKey, hash_trace};
@@ -52,6 +53,7 @@ pub(super) struct SideBuilder {
     /// By the place of the promoted attribute and the value.
     numbers: HashMap<(usize, i64), u64>,
     text: String,
+    sums: SumsBuilder,
 }
 
 impl SideBuilder {
@@ -68,6 +70,7 @@ impl SideBuilder {
             seen: HashSet::new(),
             numbers: HashMap::new(),
             text: String::new(),
+            sums: SumsBuilder::default(),
         }
     }
 
@@ -78,6 +81,7 @@ impl SideBuilder {
         for row in 0..columns.rows() {
             self.traces.insert(hash_trace(hits.trace_id(row)));
         }
+        self.sums.add(&columns, &hits)?;
         self.add_fields(&columns, &hits)?;
         self.add_promoted(&columns)?;
         self.add_raw(columns.bytes(column::ATTRIBUTES_REST)?);
@@ -220,7 +224,11 @@ impl SideBuilder {
     }
 
     pub(super) fn finish(self) -> Vec<(Section, Vec<u8>)> {
-        vec![(Section::TraceBlooms, self.traces.finish()), (Section::TagBlooms, self.tags.finish())]
+        let blooms = [
+            (Section::TraceBlooms, self.traces.finish()),
+            (Section::TagBlooms, self.tags.finish()),
+        ];
+        blooms.into_iter().chain(self.sums.finish()).collect()
     }
 }
 
