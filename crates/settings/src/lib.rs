@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod flags;
+pub mod quantity;
 pub mod reference;
 pub mod registry;
 pub mod unknown;
@@ -18,5 +19,5 @@ pub use reader::{SettingError, Warning};
 pub use settings::{
     BatchSettings, CapturedHeaders, Compression, Endpoint, ExemplarFilter, Exporter, HttpSemconv,
     Limits, LogLevel, MetricSettings, OtlpSettings, OwnSettings, Propagator, Protocol, RootSampler,
-    Sampler, Settings, SignalSettings, Temporality,
+    Sampler, Settings, SignalSettings, StoreDurability, StoreSettings, Temporality,
 };

@@ -4,6 +4,7 @@ mod exporters;
 mod http;
 mod limits;
 mod sampling;
+mod store;
 
 use crate::pairs::pair;
 use crate::reader::{Reader, SettingError, Warning, items};
@@ -15,6 +16,7 @@ pub use exporters::{
 pub use http::{CapturedHeaders, HttpSemconv};
 pub use limits::Limits;
 pub use sampling::{ExemplarFilter, Propagator, RootSampler, Sampler};
+pub use store::{StoreDurability, StoreSettings};
 
 /// Everything that the environment says to `carafe run`.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +87,8 @@ pub struct OwnSettings {
     pub otlp_http: Option<String>,
     /// Address of the hosted backend's own metrics.
     pub telemetry: Option<String>,
+    /// How the hosted backend keeps what it receives.
+    pub store: StoreSettings,
 }
 
 /// A severity of messages about Carafe itself.
@@ -176,6 +180,7 @@ impl OwnSettings {
             otlp_grpc: address(reader, "CARAFE_OTLP_GRPC"),
             otlp_http: address(reader, "CARAFE_OTLP_HTTP"),
             telemetry: address(reader, "CARAFE_TELEMETRY"),
+            store: StoreSettings::read(reader),
         }
     }
 }

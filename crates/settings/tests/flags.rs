@@ -74,7 +74,13 @@ fn only_carafes_own_flags_are_more() {
             "query",
             "otlp_grpc",
             "otlp_http",
-            "telemetry"
+            "telemetry",
+            "data_dir",
+            "in_memory",
+            "durability",
+            "retention_age",
+            "retention_size",
+            "memory_limit"
         ]
     );
 }
