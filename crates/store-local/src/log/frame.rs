@@ -14,7 +14,8 @@
 //! | 36 |   | payload: an OTLP export request as protobuf |
 //!
 //! Numbers are little endian. A frame after damage is found by the marker: since a client
-//! cannot guess it, nothing in a payload can pass for a frame.
+//! cannot guess it, nothing in a payload can pass for a frame. Only where the segment's header and
+//! its first frame are both lost, the first sound frame of any marker tells it.
 
 use carafe_telemetry::{Signal, UnixNanos};
 use std::ops::Range;
