@@ -1,7 +1,7 @@
 //! A store as the end of a pipeline.
 
 use async_trait::async_trait;
-use carafe_pipeline::{Accepted, Consumer, DropReason, NodeCounters, Refusal, RefusalKind, count};
+use carafe_pipeline::{Accepted, Consumer, DropReason, NodeCounters, Refusal, RefusalKind};
 use carafe_store::{Store, StoreError, StoreErrorKind};
 use carafe_telemetry::Batch;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl StoreConsumer {
 impl Consumer for StoreConsumer {
     async fn consume(&self, batch: Batch) -> Result<Accepted, Refusal> {
         let signal = batch.signal;
-        let items = count::items(&batch);
+        let items = batch.items().unwrap_or(0);
         match self.store.append(batch).await {
             Ok(appended) => {
                 let rejected = appended.rejected_items.min(items);

@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod consumer;
-pub mod count;
 pub mod counters;
 pub mod fanout;
 pub mod queue;

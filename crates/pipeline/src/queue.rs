@@ -1,6 +1,6 @@
 //! A bounded queue in front of a consumer, for senders that must not wait.
 
-use crate::{Consumer, DropReason, NodeCounters, Refusal, RefusalKind, count};
+use crate::{Consumer, DropReason, NodeCounters, Refusal, RefusalKind};
 use carafe_telemetry::{Batch, Signal};
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -180,7 +180,8 @@ impl QueueSender {
     /// refused batch is counted as dropped.
     pub fn try_send(&self, batch: Batch) -> Result<(), Refusal> {
         let shared = &*self.shared;
-        let (signal, bytes, items) = (batch.signal, batch.bytes.len(), count::items(&batch));
+        let (signal, bytes) = (batch.signal, batch.bytes.len());
+        let items = batch.items().unwrap_or(0);
         shared.counters.received.add(signal, items);
         let mut state = shared.state.lock();
         match shared.room(&state, bytes) {

@@ -11,6 +11,7 @@
 //! [`Batch::normalised`]: crate::Batch::normalised
 
 mod check;
+pub(crate) mod count;
 mod log;
 mod request;
 mod span;

@@ -5,7 +5,6 @@ mod counters;
 mod grpc;
 mod http;
 mod ingest;
-mod items;
 mod limits;
 mod response;
 mod status;

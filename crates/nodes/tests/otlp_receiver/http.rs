@@ -120,7 +120,7 @@ async fn bad_data_is_400_with_a_status_in_the_requests_encoding() {
     assert_eq!(content_type(&response), PROTOBUF);
     let status = Status::decode(response.bytes().await.unwrap()).unwrap();
     assert_eq!(status.code, 3);
-    assert!(status.message.contains("not an OTLP request"), "{}", status.message);
+    assert!(status.message.contains("not an OTLP traces request"), "{}", status.message);
 
     let response = post(&receiver, JSON, b"{\"resourceSpans\": 7}".to_vec()).await;
     assert_eq!(response.status(), 400);

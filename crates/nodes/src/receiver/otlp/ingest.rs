@@ -1,7 +1,6 @@
 //! What both transports share: from the bytes of a request to the consumer's answer.
 
 use super::counters::{Outcome, ReceiverCounters, Transport};
-use super::items;
 use super::limits::{Limits, MemoryBudget};
 use bytes::Bytes;
 use carafe_pipeline::{Accepted, Consumer, Refusal, RefusalKind};
@@ -33,12 +32,15 @@ impl Ingest {
         signal: Signal,
         bytes: Bytes,
     ) -> Result<Accepted, Refusal> {
-        let items = items::count(signal, &bytes)
-            .map_err(|error| Refusal::new(RefusalKind::InvalidData, error.to_string()))?;
+        let batch = Batch { signal, bytes };
+        let items = batch.items().map_err(|error| {
+            let message = format!("not an OTLP {signal} request: {error}");
+            Refusal::new(RefusalKind::InvalidData, message)
+        })?;
         if items == 0 {
             return Ok(Accepted::default());
         }
-        let result = self.consumer.consume(Batch { signal, bytes }).await;
+        let result = self.consumer.consume(batch).await;
         match &result {
             Ok(accepted) => {
                 let rejected = accepted.rejected_items.min(items);
