@@ -5,8 +5,6 @@ use crate::budget::Budget;
 use crate::catalog::FileEntry;
 use crate::files::FileAccess;
 use crate::files::metadata::MetadataCache;
-use crate::logs::LogFile;
-use crate::metrics::MetricFile;
 use crate::shelf::{DATA, SIDE, Shelf};
 use crate::source::{LogSource, MetricSource, Scan, SpanHit, SpanSource, Want};
 use crate::spans::SpanFile;
@@ -188,21 +186,15 @@ impl<F: Openable> Stored<F> {
     }
 }
 
-macro_rules! openable {
-    ($($file:ty),*) => {
-        $(impl Openable for $file {
-            fn open(
-                data: Arc<dyn FileAccess>,
-                side: Arc<dyn FileAccess>,
-                footers: &Arc<MetadataCache>,
-            ) -> Result<Self, StoreError> {
-                <$file>::open(data, side, Arc::clone(footers))
-            }
-        })*
-    };
+impl Openable for SpanFile {
+    fn open(
+        data: Arc<dyn FileAccess>,
+        side: Arc<dyn FileAccess>,
+        footers: &Arc<MetadataCache>,
+    ) -> Result<Self, StoreError> {
+        Self::open(data, side, Arc::clone(footers))
+    }
 }
-
-openable!(SpanFile, LogFile, MetricFile);
 
 impl<F: Openable + SpanSource> SpanSource for Stored<F> {
     fn extent(&self) -> TimeRange {

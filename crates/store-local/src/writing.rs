@@ -3,8 +3,6 @@
 use crate::catalog::NewFile;
 use crate::disk::disk_error;
 use crate::index::side_file::{Section, SideFileWriter};
-use crate::logs::WrittenLogs;
-use crate::metrics::WrittenMetrics;
 use crate::shelf::{self, DATA, SIDE, Shelf};
 use crate::spans;
 use crate::window::Window;
@@ -27,22 +25,6 @@ impl From<spans::Written> for Written {
         Self { rows: spans.rows, extent: spans.extent, side: spans.side }
     }
 }
-
-impl From<WrittenLogs> for Written {
-    fn from(logs: WrittenLogs) -> Self {
-        Self { rows: logs.rows, extent: logs.extent.unwrap_or(NO_TIME), side: logs.side }
-    }
-}
-
-impl From<WrittenMetrics> for Written {
-    fn from(metrics: WrittenMetrics) -> Self {
-        let side = vec![(Section::Series, metrics.table)];
-        Self { rows: metrics.rows, extent: metrics.extent.unwrap_or(NO_TIME), side }
-    }
-}
-
-/// Of a file without items.
-const NO_TIME: TimeRange = TimeRange { start: UnixNanos(u64::MAX), end: UnixNanos(0) };
 
 /// A file that is to be written.
 #[derive(Clone, Copy, Debug)]

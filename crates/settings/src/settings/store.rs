@@ -17,8 +17,7 @@ pub enum StoreDurability {
     Memory,
 }
 
-/// The words for them.
-pub const DURABILITIES: &[(&str, StoreDurability)] = &[
+const DURABILITIES: &[(&str, StoreDurability)] = &[
     ("fsync", StoreDurability::Fsync),
     ("os", StoreDurability::Os),
     ("memory", StoreDurability::Memory),
