@@ -22,6 +22,7 @@ pub mod log;
 pub mod logs;
 pub mod metrics;
 pub mod parquet_io;
+pub mod query;
 pub mod recent;
 pub mod rollup;
 pub mod shelf;

@@ -10,6 +10,7 @@ use carafe_store::{
     StoreError, TimeRange,
 };
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The columns of a span that searches and aggregates need.
@@ -71,6 +72,18 @@ pub trait SpanSource: Send + Sync {
         budget: &Budget,
         out: &mut Vec<SpanRecord>,
     ) -> Result<(), StoreError>;
+
+    /// Those of these traces that have a span here whose status is an error. `ids` is sorted.
+    /// A source that knows the status without reading whole spans does better than this.
+    fn failed_traces(
+        &self,
+        ids: &[TraceId],
+        budget: &Budget,
+    ) -> Result<HashSet<TraceId>, StoreError> {
+        let mut spans = Vec::new();
+        self.traces(ids, budget, &mut spans)?;
+        Ok(spans.iter().filter(|span| span.is_error()).map(|span| span.trace_id).collect())
+    }
 }
 
 /// Log records: recent ones, or a file of them.

@@ -32,6 +32,12 @@ pub struct SpanFilter {
 }
 
 impl SpanFilter {
+    /// The same with a range that ends at `latest`, if not before.
+    pub fn until(&self, latest: UnixNanos) -> Self {
+        let range = TimeRange { end: self.range.end.min(latest), ..self.range };
+        Self { range, ..self.clone() }
+    }
+
     /// Whether `span` fulfils all conditions but [`errors_only`](Self::errors_only).
     pub fn matches_span(&self, span: &SpanRecord) -> bool {
         self.service.as_deref().is_none_or(|service| **span.service() == *service)

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attributes;
 pub mod condition;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -22,6 +23,7 @@ mod memory;
 mod newest;
 mod query;
 mod record;
+mod red;
 mod series;
 mod size;
 mod summary;
@@ -29,6 +31,7 @@ mod tags;
 mod tail;
 mod url_pattern;
 
+pub use attributes::{AttributeKeys, AttributeValues};
 pub use carafe_telemetry::value;
 pub use condition::{Condition, ConditionError};
 pub use cursor::Cursor;
@@ -49,6 +52,7 @@ pub use record::{
     LogRecord, MISSING_SERVICE_NAME, Point, PointRecord, PointValue, ResourceRecord, ScopeRecord,
     Series, SeriesPoints, SpanIdentity, SpanRecord, Trace,
 };
+pub use red::{RedCell, RedCells, is_answer};
 pub use series::{point_bytes, series_bytes, series_key, series_order};
 pub use summary::{RootSpan, ServiceCount, TraceSummary};
 pub use tags::{TagFilter, aliases, canonical, kind_name, virtual_tag};

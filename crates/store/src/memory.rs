@@ -12,6 +12,7 @@ mod scan;
 mod services;
 mod traces;
 
+use crate::attributes::{AttributeKeys, AttributeValues};
 use crate::decode::{self, Records};
 use crate::error::StoreError;
 use crate::filter::SpanFilter;
@@ -20,9 +21,10 @@ use crate::newest::{NewestLogs, NewestSpans, NewestTraces};
 use crate::query::{
     Appended, AttributeQuery, AttributeValue, GraphEdge, GraphQuery, LogPage, LogQuery, MetricPage,
     MetricQuery, RedQuery, RedSeries, ScanPage, ScanQuery, ServiceSummary, SpanPage, StoreStats,
-    TimeRange, TracePage, TraceQuery,
+    TracePage, TraceQuery,
 };
 use crate::record::{ResourceRecord, ScopeRecord, SpanRecord, Trace};
+use crate::red::RedCells;
 use crate::summary::TraceSummary;
 use crate::tail::{Sequence, Tail, TailHub, TailItems};
 use async_trait::async_trait;
@@ -176,12 +178,6 @@ impl MemoryStore {
     }
 }
 
-/// The filter with a range that ends at `latest`, if not before.
-fn up_to(filter: &SpanFilter, latest: UnixNanos) -> SpanFilter {
-    let range = TimeRange { end: filter.range.end.min(latest), ..filter.range };
-    SpanFilter { range, ..filter.clone() }
-}
-
 impl State {
     /// Shares the resources and scopes of one request with those that are stored.
     fn intern<'a>(
@@ -274,7 +270,7 @@ impl Store for MemoryStore {
 
     async fn find_traces(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let mut newest = NewestTraces::new(query)?;
-        self.visit(&up_to(&query.filter, newest.latest()), |trace, reach| {
+        self.visit(&query.filter.until(newest.latest()), |trace, reach| {
             if !newest.wants(reach) {
                 return ControlFlow::Break(());
             }
@@ -289,7 +285,7 @@ impl Store for MemoryStore {
 
     async fn find_spans(&self, query: &TraceQuery) -> Result<SpanPage, StoreError> {
         let mut newest = NewestSpans::new(query)?;
-        self.visit(&up_to(&query.filter, newest.latest()), |trace, reach| {
+        self.visit(&query.filter.until(newest.latest()), |trace, reach| {
             if !newest.wants(reach) {
                 return ControlFlow::Break(());
             }
@@ -304,7 +300,7 @@ impl Store for MemoryStore {
     }
 
     async fn attribute_keys(&self, query: &AttributeQuery) -> Result<Vec<String>, StoreError> {
-        let mut keys = aggregate::AttributeKeys::default();
+        let mut keys = AttributeKeys::default();
         self.visit_recent_spans(query.service.as_ref(), |span| keys.add(span)).await;
         Ok(keys.finish(query.limit))
     }
@@ -314,7 +310,7 @@ impl Store for MemoryStore {
         key: &str,
         query: &AttributeQuery,
     ) -> Result<Vec<AttributeValue>, StoreError> {
-        let mut values = aggregate::AttributeValues::new(key);
+        let mut values = AttributeValues::new(key);
         self.visit_recent_spans(query.service.as_ref(), |span| values.add(span)).await;
         Ok(values.finish(query.limit))
     }
@@ -324,9 +320,9 @@ impl Store for MemoryStore {
     }
 
     async fn red(&self, query: &RedQuery) -> Result<RedSeries, StoreError> {
-        let mut red = aggregate::Red::new(query)?;
+        let mut red = RedCells::new(query)?;
         self.visit(&query.filter, |trace, _| {
-            red.add(&query.filter, trace);
+            aggregate::add_to_red(&mut red, &query.filter, trace);
             ControlFlow::Continue(())
         })
         .await;
