@@ -23,6 +23,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("store", &["telemetry"]),
     ("store-local", &["telemetry", "store"]),
     ("nodes", &["telemetry", "pipeline", "store"]),
+    ("gen", &["telemetry", "pipeline", "nodes"]),
     ("api", &["telemetry", "store"]),
     ("ui", &[]),
     ("launch", &["wire", "http1", "bundle", "telemetry", "pipeline"]),
