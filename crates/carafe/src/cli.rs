@@ -1,6 +1,6 @@
 //! The command line: what each subcommand is called, and which code it ends with.
 
-use crate::{check, demo, run, todo, up};
+use crate::{check, demo, generate, run, todo, up};
 use carafe_settings::flags::{self, Invocation};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::future::Future;
@@ -29,6 +29,8 @@ enum Command {
     Up(up::Args),
     /// Say what listens on the OTLP and query ports, and send a test span through
     Check(check::Args),
+    /// Send the telemetry of an invented shop, and check what a backend answers about it
+    Gen(carafe_gen::Options),
     /// Start the To-Do app alone, with no telemetry code in it
     Todo(todo::Args),
 }
@@ -46,6 +48,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::main(args),
         Command::Up(args) => block_on(up::main(args)),
         Command::Check(args) => block_on(check::main(args)),
+        Command::Gen(options) => block_on(generate::main(options)),
         Command::Todo(args) => block_on(todo::main(args)),
     }
 }

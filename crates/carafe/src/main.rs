@@ -6,6 +6,7 @@ mod backend;
 mod check;
 mod cli;
 mod demo;
+mod generate;
 mod logging;
 mod run;
 mod signals;
