@@ -48,7 +48,7 @@ pub fn plan_red(query: &RedQuery) -> RedPlan {
     let first = start.0.div_ceil(CELL);
     // The end is included, so a cell is whole where the next one begins right after it.
     let last = end.0.saturating_add(1) / CELL;
-    if !is_plain || query.step.as_nanos() % ROLLUP_CELL.as_nanos() != 0 || first >= last {
+    if !is_plain || !query.step.as_nanos().is_multiple_of(ROLLUP_CELL.as_nanos()) || first >= last {
         return RedPlan { cells: None, scans: vec![query.filter.range] };
     }
     let mut scans = Vec::new();
