@@ -197,7 +197,7 @@ fn metrics() -> Batch {
 }
 
 fn expected(batch: &Batch) -> Decoded {
-    decode(batch, RULES.received).unwrap()
+    decode(batch, RULES.received).expect("a valid request")
 }
 
 fn open<F: Openable>(name: &str) -> Result<F, StoreError> {
@@ -264,10 +264,10 @@ fn write(name: &str, data: &[u8], written: Written) {
     let mut side = SideFileWriter::new();
     written.side.into_iter().for_each(|(section, bytes)| side.add(section, bytes));
     let mut bytes = Vec::new();
-    side.finish(&mut bytes).unwrap();
-    std::fs::create_dir_all(path("")).unwrap();
-    std::fs::write(path(&format!("{name}.parquet")), data).unwrap();
-    std::fs::write(path(&format!("{name}.idx")), bytes).unwrap();
+    side.finish(&mut bytes).expect("room in memory");
+    std::fs::create_dir_all(path("")).expect("a folder");
+    std::fs::write(path(&format!("{name}.parquet")), data).expect("a file");
+    std::fs::write(path(&format!("{name}.idx")), bytes).expect("a file");
 }
 
 #[test]
