@@ -18,7 +18,7 @@ use carafe_telemetry::{Batch, Signal};
 use std::collections::BTreeSet;
 
 /// Requests of spans in a block, about.
-const REQUESTS_PER_BLOCK: u64 = 8;
+pub(crate) const REQUESTS_PER_BLOCK: u64 = 8;
 
 /// How late what is late comes.
 const LATE_SECONDS: [u64; 4] = [120, 900, 3_600, 10_800];

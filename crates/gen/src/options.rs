@@ -1,5 +1,6 @@
 //! The command line of `carafe gen`.
 
+use crate::blocks::REQUESTS_PER_BLOCK;
 use crate::recipe::{Fraction, MAX_BATCH, MAX_RANGE, MAX_SPANS, Recipe, Signals};
 use crate::send::{MAX_CONNECTIONS, SendConfig};
 use carafe_nodes::exporter::otlp::{Compression, Endpoint, EndpointError, OtlpConfig, Protocol};
@@ -19,6 +20,9 @@ const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
 /// With a rate, event times are this much before the time at which they are sent, because the
 /// spans of a moment leave in several requests.
 const LIVE_LEAD: Duration = Duration::from_secs(20);
+
+/// With a rate, the spans that are mixed with one another start within this many seconds.
+const LIVE_BLOCK_SECONDS: f64 = 10.0;
 
 const GRPC_ENDPOINT: &str = "http://localhost:4317";
 const HTTP_ENDPOINT: &str = "http://localhost:4318";
@@ -160,11 +164,18 @@ impl Options {
             start: UnixNanos::from_micros(start.as_micros()),
             range,
             signals: self.signals,
-            batch: self.batch,
+            batch: if live { self.batch.min(self.live_batch()) } else { self.batch },
             late: self.late,
             duplicate: self.duplicate,
             skew: self.skew,
         }
+    }
+
+    /// Items in a request at which a block is short enough for no span to leave before it
+    /// starts.
+    fn live_batch(&self) -> usize {
+        let spans = self.rate * LIVE_BLOCK_SECONDS / REQUESTS_PER_BLOCK as f64;
+        (spans as usize).max(1)
     }
 
     fn send_config(&self) -> Result<SendConfig, OptionsError> {
@@ -292,6 +303,8 @@ mod tests {
         let made = recipe("--rate 500 --duration 2m");
         assert_eq!((made.spans, made.range), (60_000, Duration::from_secs(120)));
         assert_eq!(made.start.0, 1_790_000_000_000_000_000 - LIVE_LEAD.as_nanos() as u64);
+        assert_eq!(made.batch, 625);
+        assert_eq!(recipe("--rate 500 --duration 2m --days 1").batch, 1_000);
         let made = recipe("--spans 10 --days 2");
         assert_eq!(made.range, Duration::from_secs(2 * 86_400));
         assert!(made.start.0 + made.range.as_nanos() as u64 <= 1_790_000_000_000_000_000);
