@@ -8,6 +8,7 @@ pub mod build;
 mod columns;
 pub mod file;
 mod mask;
+pub mod merge;
 mod plan;
 pub mod read;
 mod rows;
@@ -25,5 +26,6 @@ mod tests;
 
 pub use build::{ResourceRef, ScopeRef, SpanBatchBuilder, SpanRef};
 pub use file::SpanFile;
+pub use merge::{SpanMerge, merge_spans};
 pub use read::RowReader;
 pub use write::{SpanWriter, Written, write_spans};

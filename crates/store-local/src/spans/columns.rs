@@ -68,6 +68,17 @@ pub(super) enum PromotedColumn<'a> {
     Double(&'a PrimitiveArray<Float64Type>),
 }
 
+impl PromotedColumn<'_> {
+    pub(super) fn is_all_null(&self) -> bool {
+        let column: &dyn Array = match self {
+            Self::Text(column) => *column,
+            Self::Int(column) => *column,
+            Self::Double(column) => *column,
+        };
+        column.null_count() == column.len()
+    }
+}
+
 impl<'a> Columns<'a> {
     /// A batch with all columns.
     pub(super) fn all(batch: &'a RecordBatch) -> Self {

@@ -212,6 +212,16 @@ pub struct Promoted {
     pub kind: PromotedType,
 }
 
+static WRITTEN: LazyLock<Vec<Promoted>> = LazyLock::new(|| {
+    let promoted = PROMOTED.iter();
+    promoted.map(|(key, kind)| Promoted { key: (*key).to_owned(), kind: *kind }).collect()
+});
+
+/// The promoted attributes of the files that are written.
+pub fn promoted() -> &'static [Promoted] {
+    &WRITTEN
+}
+
 /// The promoted attributes of a file, the first in the column [`column::COUNT`]. An error
 /// says what is wrong with a schema that is none of spans.
 pub fn promoted_of(schema: &Schema) -> Result<Vec<Promoted>, String> {
@@ -231,10 +241,10 @@ pub fn promoted_of(schema: &Schema) -> Result<Vec<Promoted>, String> {
     if rest.len() > MAX_PROMOTED {
         return Err(format!("{} promoted attributes are too many", rest.len()));
     }
-    rest.iter().map(|field| promoted(field)).collect()
+    rest.iter().map(|field| promoted_field_of(field)).collect()
 }
 
-fn promoted(field: &Field) -> Result<Promoted, String> {
+fn promoted_field_of(field: &Field) -> Result<Promoted, String> {
     let kind = match field.data_type() {
         DataType::Utf8 => PromotedType::Text,
         DataType::Int64 => PromotedType::Int,
@@ -259,9 +269,7 @@ mod tests {
         assert_eq!(schema.field(column::LINKS).name(), "links");
         let names: HashSet<_> = schema.fields().iter().map(|field| field.name()).collect();
         assert_eq!(names.len(), schema.fields().len());
-        let promoted = promoted_of(&schema).unwrap();
-        let expected = PROMOTED.iter().map(|(key, kind)| ((*key).to_owned(), *kind));
-        assert!(promoted.into_iter().map(|p| (p.key, p.kind)).eq(expected));
+        assert_eq!(promoted_of(&schema).unwrap(), promoted());
         const { assert!(PROMOTED.len() <= MAX_PROMOTED) };
     }
 

@@ -26,7 +26,7 @@ pub(super) fn read_all(files: &Files) -> Vec<SpanRecord> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn spans_come_back_as_they_were(spans in records(40), group_rows in 1..30_usize) {

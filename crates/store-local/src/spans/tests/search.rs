@@ -96,7 +96,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn finds_what_matches(spans in records(40), group_rows in 1..30_usize, filters in prop::collection::vec(filter(), 1..12)) {

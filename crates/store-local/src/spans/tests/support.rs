@@ -227,29 +227,38 @@ pub(in crate::spans) fn small(n: u64, service: &str, attributes: Vec<KeyValue>) 
 
 /// The spans as batches of so many rows.
 pub(in crate::spans) fn batches(spans: &[SpanRecord], rows: usize) -> Vec<RecordBatch> {
-    let batch = |spans: &[SpanRecord]| {
-        let mut builder = SpanBatchBuilder::new();
-        for span in spans {
-            let bytes = span.span.encode_to_vec();
-            let resource = span.resource.resource.encode_to_vec();
-            let scope = span.scope.scope.encode_to_vec();
-            let span = SpanRef {
-                trace_id: span.trace_id,
-                span_id: span.span_id,
-                view: SpanView::parse(&bytes).unwrap(),
-                resource: ResourceRef {
-                    bytes: &resource,
-                    schema_url: &span.resource.schema_url,
-                    service: &span.resource.service,
-                },
-                scope: ScopeRef { bytes: &scope, schema_url: &span.scope.schema_url },
-                caller: None,
-            };
-            builder.push(&span).unwrap();
-        }
-        builder.finish().unwrap()
-    };
-    spans.chunks(rows).map(batch).collect()
+    spans.chunks(rows).map(|spans| batch(spans, &[None])).collect()
+}
+
+/// The spans as one batch, called by these services in turn.
+pub(in crate::spans) fn batches_with_callers(
+    spans: &[SpanRecord],
+    callers: &[Option<&str>],
+) -> Vec<RecordBatch> {
+    vec![batch(spans, callers)]
+}
+
+fn batch(spans: &[SpanRecord], callers: &[Option<&str>]) -> RecordBatch {
+    let mut builder = SpanBatchBuilder::new();
+    for (span, caller) in spans.iter().zip(callers.iter().cycle()) {
+        let bytes = span.span.encode_to_vec();
+        let resource = span.resource.resource.encode_to_vec();
+        let scope = span.scope.scope.encode_to_vec();
+        let span = SpanRef {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            view: SpanView::parse(&bytes).unwrap(),
+            resource: ResourceRef {
+                bytes: &resource,
+                schema_url: &span.resource.schema_url,
+                service: &span.resource.service,
+            },
+            scope: ScopeRef { bytes: &scope, schema_url: &span.scope.schema_url },
+            caller: *caller,
+        };
+        builder.push(&span).unwrap();
+    }
+    builder.finish().unwrap()
 }
 
 /// A Parquet file and its side file.
