@@ -8,7 +8,7 @@ use crate::source::{Scan, SpanHit, SpanSource, Want};
 use carafe_store::{SpanFilter, SpanRecord, StoreError, TimeRange};
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +124,26 @@ impl SpanSource for SpanSnapshot {
             }
         }
         Ok(())
+    }
+
+    fn failed_traces(
+        &self,
+        ids: &[TraceId],
+        budget: &Budget,
+    ) -> Result<HashSet<TraceId>, StoreError> {
+        let mut failed = HashSet::new();
+        for at in self.last_rows(ids) {
+            let row_at = |at: &At| &self.segments[at.segment as usize].rows[at.row as usize];
+            for at in std::iter::successors(Some(at), |at| row_at(at).previous) {
+                budget.rows(1)?;
+                let row = row_at(&at);
+                if row.is_error() {
+                    failed.insert(row.trace_id);
+                    break;
+                }
+            }
+        }
+        Ok(failed)
     }
 }
 

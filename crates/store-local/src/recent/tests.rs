@@ -112,6 +112,18 @@ proptest! {
 }
 
 #[test]
+fn failed_traces_are_told_without_reading_spans() {
+    let mut failed = span(2, 3, 30, "a");
+    failed.status = Some(otlp::Status { code: 2, ..Default::default() });
+    let sound = [span(1, 1, 10, "a"), span(2, 2, 20, "a")];
+    let recent = filled(&[incoming("web", [&sound[..], &[failed]].concat())]);
+    recent.insert(&incoming("web", vec![span(2, 4, 40, "a")]), |_| false);
+    let ids = [1, 2, 3].map(|trace| TraceId([trace; 16]));
+    let found = recent.snapshot().failed_traces(&ids, &Budget::default()).unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [ids[1]]);
+}
+
+#[test]
 fn a_snapshot_stays_as_it_is() {
     let recent = filled(&[incoming("web", vec![span(1, 1, 10, "a"), span(1, 2, 20, "a")])]);
     let snapshot = recent.snapshot();

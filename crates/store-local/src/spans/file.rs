@@ -14,6 +14,7 @@ use carafe_store::{SpanFilter, SpanRecord, StoreError, TimeRange};
 use carafe_telemetry::TraceId;
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A Parquet file of spans and its side file. Nothing is read before it is needed; what was
@@ -163,5 +164,13 @@ impl SpanSource for SpanFile {
         out: &mut Vec<SpanRecord>,
     ) -> Result<(), StoreError> {
         traces::read(self, ids, budget, out)
+    }
+
+    fn failed_traces(
+        &self,
+        ids: &[TraceId],
+        budget: &Budget,
+    ) -> Result<HashSet<TraceId>, StoreError> {
+        traces::failed(self, ids, budget)
     }
 }

@@ -7,9 +7,12 @@ use super::rows;
 use super::schema::column;
 use crate::budget::Budget;
 use crate::index::hash::hash_trace;
+use arrow_array::types::Int32Type;
 use carafe_store::{SpanRecord, StoreError};
 use carafe_telemetry::TraceId;
+use carafe_telemetry::otlp::status::StatusCode;
 use prost::Message;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Adds the spans of the traces `ids`, which are sorted, to `out`.
@@ -36,6 +39,36 @@ pub(super) fn read(
         }
     }
     Ok(())
+}
+
+/// Those of the traces `ids`, which are sorted, that have a span with an error: from two
+/// columns, without reading a whole span.
+pub(super) fn failed(
+    file: &SpanFile,
+    ids: &[TraceId],
+    budget: &Budget,
+) -> Result<HashSet<TraceId>, StoreError> {
+    let footer = file.footer()?;
+    let projection = [column::TRACE_ID, column::STATUS_CODE];
+    let mut failed = HashSet::new();
+    for (group, ids) in by_group(file, &footer, ids)? {
+        let ids = Ids::new(&ids);
+        let batch_rows = rows::count(&footer, group).max(1);
+        for batch in file.read(&footer, group, projection.to_vec(), None, batch_rows)? {
+            let batch = batch?;
+            budget.rows(batch.num_rows() as u64)?;
+            let columns = Columns::some(&batch, &projection);
+            let damaged = |error| file.damaged(error);
+            let traces = columns.ids(column::TRACE_ID).map_err(damaged)?;
+            let status = columns.numbers::<Int32Type>(column::STATUS_CODE).map_err(damaged)?;
+            let (traces, _) = traces.value_data().as_chunks::<16>();
+            let rows = traces.iter().zip(status.iter());
+            let errors = rows.filter(|(_, status)| *status == Some(StatusCode::Error as i32));
+            let asked = errors.filter(|(id, _)| ids.contains(id));
+            failed.extend(asked.map(|(id, _)| TraceId(*id)));
+        }
+    }
+    Ok(failed)
 }
 
 /// The row groups that may have some of the traces, and which.

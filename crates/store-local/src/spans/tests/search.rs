@@ -12,7 +12,7 @@ use carafe_store::{
 use carafe_telemetry::otlp;
 use carafe_telemetry::{TraceId, UnixNanos};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +137,9 @@ proptest! {
         file.traces(&ids, &Budget::default(), &mut found).unwrap();
         let expected: Vec<_> = spans.iter().filter(|span| ids.contains(&span.trace_id)).collect();
         prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+        let failed = file.failed_traces(&ids, &Budget::default()).unwrap();
+        let expected = expected.iter().filter(|span| span.is_error()).map(|span| span.trace_id);
+        prop_assert_eq!(failed, expected.collect::<HashSet<_>>());
     }
 }
 
