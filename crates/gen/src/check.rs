@@ -89,11 +89,13 @@ pub async fn check(world: Arc<World>, url: &str, traces: usize) -> Result<CheckR
 }
 
 /// Asks for all that was acknowledged: each span and log record must be there once, whatever
-/// else of the run is there; what is not of the run must not.
+/// else of the run is there; what is not of the run must not. What is there of `traces` traces
+/// is compared span by span.
 pub async fn check_acknowledged(
     world: Arc<World>,
     acknowledged: &Acknowledged,
     url: &str,
+    traces: usize,
 ) -> Result<CheckReport, CheckError> {
     let client = Client::new(url)?;
     let requests: Arc<BTreeSet<_>> = Arc::new(acknowledged.requests.clone());
@@ -101,6 +103,7 @@ pub async fn check_acknowledged(
     let signals = world.recipe().signals;
     if signals.traces {
         report.add(acknowledged::spans(&client, &world, &requests).await?);
+        report.add(traces::compare(&client, &world, traces::Api::V3InPart, traces).await);
     }
     if signals.logs {
         report.add(acknowledged::logs(&client, &world, &requests).await?);

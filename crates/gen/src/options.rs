@@ -88,6 +88,9 @@ pub struct Options {
     /// Traces that --check compares in full
     #[arg(long, value_name = "N", default_value_t = 50, requires = "check")]
     check_traces: usize,
+    /// Print one JSON object instead of lines for people
+    #[arg(long)]
+    json: bool,
 }
 
 /// What the command line asks for.
@@ -121,6 +124,10 @@ pub(crate) enum OptionsError {
 }
 
 impl Options {
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
     pub(crate) fn acks(&self) -> Option<&Path> {
         self.acks.as_deref()
     }

@@ -1,7 +1,7 @@
 //! `carafe gen` from its options to its report.
 
 use crate::acks::{Acknowledged, AcksError};
-use crate::check::{self, CheckError};
+use crate::check::{self, CheckError, CheckReport};
 use crate::options::{CheckConfig, Options, OptionsError, recipe_flags};
 use crate::recipe::Recipe;
 use crate::send::{self, SendError};
@@ -47,31 +47,46 @@ async fn run_task(options: &Options, cancel: CancellationToken) -> Result<bool, 
     let world = tokio::task::spawn_blocking(move || World::new(recipe)).await?;
     let world = Arc::new(world);
     let mut fine = true;
+    let mut json = serde_json::Map::new();
     if let Some(config) = &task.send {
         let report = send::send(Arc::clone(&world), config, cancel.clone()).await?;
-        print!("{report}");
-        println!("to check: carafe gen --check URL {}", recipe_flags(world.recipe()));
+        let flags = recipe_flags(world.recipe());
         fine = report.lost() == 0;
+        if options.json() {
+            json.append(&mut report.to_json());
+            json.insert("check_options".to_owned(), flags.into());
+        } else {
+            print!("{report}");
+            println!("to check: carafe gen --check URL {flags}");
+        }
     }
     if let Some(config) = &task.check {
-        let Some(checked) = cancel.run_until_cancelled(check(&world, config)).await else {
+        let Some(report) = cancel.run_until_cancelled(check(&world, config)).await else {
             return Ok(false);
         };
-        fine &= checked?;
+        let report = report?;
+        fine &= report.differences() == 0;
+        if options.json() {
+            json.append(&mut report.to_json());
+        } else {
+            print!("{report}");
+        }
+    }
+    if options.json() {
+        println!("{}", serde_json::Value::Object(json));
     }
     Ok(fine && !cancel.is_cancelled())
 }
 
-async fn check(world: &Arc<World>, config: &CheckConfig) -> Result<bool, Cause> {
-    let report = match &config.acks {
-        None => check::check(Arc::clone(world), &config.url, config.traces).await?,
+async fn check(world: &Arc<World>, config: &CheckConfig) -> Result<CheckReport, Cause> {
+    let world = Arc::clone(world);
+    Ok(match &config.acks {
+        None => check::check(world, &config.url, config.traces).await?,
         Some(path) => {
             let acknowledged = read_acks(path, world.recipe())?;
-            check::check_acknowledged(Arc::clone(world), &acknowledged, &config.url).await?
+            check::check_acknowledged(world, &acknowledged, &config.url, config.traces).await?
         }
-    };
-    print!("{report}");
-    Ok(report.differences() == 0)
+    })
 }
 
 fn read_acks(path: &std::path::Path, recipe: &Recipe) -> Result<Acknowledged, AcksError> {

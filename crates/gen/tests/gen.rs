@@ -248,7 +248,7 @@ async fn only_what_was_acknowledged_is_demanded() {
     let acknowledged = send_noted(&backend, &world, &acks).await;
     assert_eq!(acknowledged.requests.len(), 12);
     let report =
-        check_acknowledged(Arc::clone(&world), &acknowledged, &backend.query).await.unwrap();
+        check_acknowledged(Arc::clone(&world), &acknowledged, &backend.query, 10).await.unwrap();
     assert_eq!(report.differences(), 0, "{report}");
     assert!(report.compared() > 1_000, "{report}");
     assert!(backend.check(&world).await.differences() > 0);
@@ -262,8 +262,10 @@ async fn an_acknowledged_request_that_is_missing_is_seen() {
     let world = world(recipe(3_000));
     let acknowledged = send_noted(&backend, &world, &acks).await;
     let report =
-        check_acknowledged(Arc::clone(&world), &acknowledged, &backend.query).await.unwrap();
-    assert!(report.differences() > 0, "{report}");
+        check_acknowledged(Arc::clone(&world), &acknowledged, &backend.query, 10).await.unwrap();
+    let json = report.to_json();
+    assert!(json["missing"].as_u64() > Some(0), "{report}");
+    assert_eq!((&json["altered"], &json["duplicates"]), (&0.into(), &0.into()), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

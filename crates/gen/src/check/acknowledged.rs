@@ -3,7 +3,7 @@
 use super::CheckError;
 use super::client::Client;
 use super::logs::uid;
-use super::report::Comparison;
+use super::report::{Comparison, Fault};
 use crate::answers::Questions;
 use crate::blocks::{Blocks, Items, RequestId, Scratch};
 use crate::world::World;
@@ -106,10 +106,12 @@ async fn compare_spans(client: &Client, comparison: &mut Comparison, traces: &[(
         }
         for (span, acknowledged) in spans {
             let count = counts.remove(span.as_str()).unwrap_or(0);
-            if *acknowledged {
-                comparison.equal(&format!("how often span {span} of {id} is there"), count, 1);
+            comparison.count(1);
+            if *acknowledged && count == 0 {
+                comparison.fault(Fault::Missing, || format!("span {span} of {id} is missing"));
             } else if count > 1 {
-                comparison.differ(|| format!("span {span} of {id} is there {count} times"));
+                let what = || format!("span {span} of {id} is there {count} times");
+                comparison.fault(Fault::Duplicate, what);
             }
         }
         for span in counts.keys() {
@@ -176,7 +178,7 @@ pub(super) async fn logs(
     let lost: Vec<&String> = lost.map(|(uid, _)| uid).collect();
     comparison.count(expected as u64);
     for uid in lost {
-        comparison.differ(|| format!("log record {uid} is missing"));
+        comparison.fault(Fault::Missing, || format!("log record {uid} is missing"));
     }
     Ok(comparison)
 }
@@ -195,7 +197,8 @@ pub(super) async fn points(
     let found = status["store"]["points"].as_u64().unwrap_or(0);
     comparison.count(1);
     if found < acknowledged {
-        comparison.differ(|| format!("{found} points are there, {acknowledged} must be"));
+        let what = || format!("{found} points are there, {acknowledged} must be");
+        comparison.fault(Fault::Missing, what);
     }
     Ok(comparison)
 }

@@ -1,10 +1,24 @@
 //! A table of comparisons.
 
+use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Differences of one comparison that are shown.
 const MAX_SHOWN: usize = 5;
+
+/// In which way something differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It should be there and is not.
+    Missing,
+    /// It is not as it should be, or should not be there.
+    Altered,
+    /// It is there more than once.
+    Duplicate,
+    /// The question was not answered.
+    Unanswered,
+}
 
 /// One comparison: what was compared, and how it differs.
 #[derive(Debug)]
@@ -13,7 +27,8 @@ pub(super) struct Comparison {
     started: Instant,
     took: Duration,
     compared: u64,
-    differences: u64,
+    /// By [`Fault`].
+    differences: [u64; 4],
     shown: Vec<String>,
 }
 
@@ -24,14 +39,19 @@ impl Comparison {
             started: Instant::now(),
             took: Duration::ZERO,
             compared: 0,
-            differences: 0,
+            differences: [0; 4],
             shown: Vec::new(),
         }
     }
 
-    /// Notes a difference.
+    /// Notes that something is not as it should be.
     pub(super) fn differ(&mut self, difference: impl FnOnce() -> String) {
-        self.differences += 1;
+        self.fault(Fault::Altered, difference);
+    }
+
+    /// Notes a difference.
+    pub(super) fn fault(&mut self, fault: Fault, difference: impl FnOnce() -> String) {
+        self.differences[fault as usize] += 1;
         if self.shown.len() < MAX_SHOWN {
             self.shown.push(difference());
         }
@@ -83,10 +103,14 @@ impl Comparison {
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.differ(|| error);
+                self.fault(Fault::Unanswered, || error);
                 None
             }
         }
+    }
+
+    fn differences(&self) -> u64 {
+        self.differences.iter().sum()
     }
 
     pub(super) fn done(mut self) -> Self {
@@ -108,7 +132,33 @@ impl CheckReport {
 
     /// How many differences there are.
     pub fn differences(&self) -> u64 {
-        self.comparisons.iter().map(|comparison| comparison.differences).sum()
+        self.comparisons.iter().map(Comparison::differences).sum()
+    }
+
+    fn count(&self, fault: Fault) -> u64 {
+        self.comparisons.iter().map(|comparison| comparison.differences[fault as usize]).sum()
+    }
+
+    /// As JSON: one entry for each comparison, and the differences of each kind.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let checks = self.comparisons.iter().map(|comparison| {
+            json!({
+                "name": comparison.title,
+                "compared": comparison.compared,
+                "differences": comparison.differences(),
+                "ms": comparison.took.as_secs_f64() * 1e3,
+                "shown": comparison.shown,
+            })
+        });
+        let members = [
+            ("checks", checks.collect()),
+            ("differences", self.differences().into()),
+            ("missing", self.count(Fault::Missing).into()),
+            ("altered", self.count(Fault::Altered).into()),
+            ("duplicates", self.count(Fault::Duplicate).into()),
+            ("unanswered", self.count(Fault::Unanswered).into()),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// How many single things were compared.
@@ -120,7 +170,7 @@ impl CheckReport {
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for comparison in &self.comparisons {
-            let mark = if comparison.differences == 0 { '✓' } else { '✗' };
+            let mark = if comparison.differences() == 0 { '✓' } else { '✗' };
             let millis = comparison.took.as_secs_f64() * 1e3;
             writeln!(
                 f,
@@ -130,12 +180,12 @@ impl fmt::Display for CheckReport {
             for difference in &comparison.shown {
                 writeln!(f, "    {difference}")?;
             }
-            let more = comparison.differences - comparison.shown.len() as u64;
+            let more = comparison.differences() - comparison.shown.len() as u64;
             if more > 0 {
                 writeln!(f, "    and {more} more")?;
             }
         }
-        let differing = self.comparisons.iter().filter(|c| c.differences > 0).count();
+        let differing = self.comparisons.iter().filter(|c| c.differences() > 0).count();
         writeln!(
             f,
             "{} comparisons of {} things: {} differences in {differing}",
@@ -165,6 +215,8 @@ mod tests {
         let mut report = CheckReport::default();
         report.add(comparison);
         assert_eq!((report.differences(), report.compared()), (13, 18));
+        let json = report.to_json();
+        assert_eq!((&json["altered"], &json["unanswered"]), (&json!(12), &json!(1)));
         let text = report.to_string();
         assert!(text.contains("n is 1, must be 0") && text.contains("and 8 more"), "{text}");
     }

@@ -3,6 +3,7 @@
 use super::attempts::Verdict;
 use crate::durations::Durations;
 use carafe_telemetry::Signal;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -96,6 +97,36 @@ impl Report {
     }
 }
 
+impl Report {
+    /// As JSON: the same figures, times in the unit that ends their name.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let counts = |signal| self.tally.signals.get(name(signal)).copied().unwrap_or_default();
+        let (spans, logs, points) =
+            (counts(Signal::Traces), counts(Signal::Logs), counts(Signal::Metrics));
+        let sum = |count: fn(&Counts) -> u64| -> Value {
+            self.tally.signals.values().map(count).sum::<u64>().into()
+        };
+        let millis = |q| Value::from(self.tally.latencies.quantile(q).map(|nanos| nanos / 1e6));
+        let members = [
+            ("accepted_spans", spans.accepted.into()),
+            ("accepted_logs", logs.accepted.into()),
+            ("accepted_points", points.accepted.into()),
+            ("sent_again", sum(|counts| counts.copies)),
+            ("rejected", sum(|counts| counts.rejected)),
+            ("refused", sum(|counts| counts.refused)),
+            ("requests", sum(|counts| counts.requests)),
+            ("retried", self.tally.retries.into()),
+            ("bytes", self.tally.bytes.into()),
+            ("seconds", self.elapsed.as_secs_f64().into()),
+            ("ack_p50_ms", millis(0.5)),
+            ("ack_p99_ms", millis(0.99)),
+            ("cpu_seconds", self.cpu.map(|cpu| cpu.as_secs_f64()).into()),
+            ("reasons", json!(self.tally.reasons)),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
 /// CPU time of this process so far, where the system tells.
 fn cpu_time() -> Option<Duration> {
     /// Linux counts for programs in this unit on all architectures.
@@ -179,6 +210,8 @@ mod tests {
         tally.add(Signal::Logs, 7, 5_000, false, Verdict::Refused(refusal));
         let report = Report::new(tally, Duration::from_secs(1), 0);
         assert_eq!((report.accepted(), report.lost()), (90, 17));
+        let json = report.to_json();
+        assert_eq!((&json["accepted_spans"], &json["refused"]), (&json!(90), &json!(7)));
         let text = report.to_string();
         for part in [
             "90 accepted in 2 requests",
