@@ -42,6 +42,8 @@ export interface TraceSummary {
 export interface SearchAnswer {
   traces: TraceSummary[];
   truncated: boolean;
+  /** What to ask for as `after` to go on; null on the last page. */
+  next: string | null;
 }
 
 /** One array per field, spans in depth-first order; `service` and `name` index the dictionaries. */
@@ -125,6 +127,8 @@ export interface LogRecord {
 export interface LogsAnswer {
   logs: LogRecord[];
   truncated: boolean;
+  /** What to ask for as `after` to go on; null on the last page. */
+  next: string | null;
 }
 
 export interface RedPoint {
