@@ -50,11 +50,7 @@ impl DirLock {
     /// [`StoreErrorKind::Unavailable`] when another process has it, naming that, or when the
     /// file system does not let us.
     pub fn acquire(dir: &Path, program: &str) -> Result<Self, StoreError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| disk_error("cannot create", dir, error))?;
+        make(dir).map_err(|error| disk_error("cannot create", dir, error))?;
         let path = dir.join(LOCK_FILE);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -104,6 +100,19 @@ impl DirLock {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&text)
     }
+}
+
+/// Makes the directory, and makes its name and those above it that are new safe: all that will
+/// ever be synced in it hangs on them.
+fn make(dir: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for parent in new.into_iter().filter_map(Path::parent) {
+        // The parent of a relative name.
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn taken(dir: &Path, holder: Option<Holder>) -> StoreError {
