@@ -119,6 +119,8 @@ pub(crate) enum OptionsError {
         "--check alone needs to know what was sent; hint: give --start, or --acks with the file of that run"
     )]
     StartUnknown,
+    #[error("--duration needs --rate to say how many spans that is; hint: give --rate, or --spans")]
+    RateUnknown,
     #[error("--protocol http/json is not understood here; hint: use grpc or http/protobuf")]
     Json,
 }
@@ -140,6 +142,9 @@ impl Options {
             traces: self.check_traces,
             acks: self.acks.clone(),
         });
+        if self.duration.is_some() && self.rate == 0.0 {
+            return Err(OptionsError::RateUnknown);
+        }
         let recipe = match (sends, self.start, &self.acks) {
             (false, None, Some(_)) => None,
             (false, None, None) => return Err(OptionsError::StartUnknown),
@@ -326,6 +331,7 @@ mod tests {
         let both = task("--check http://h --endpoint http://h:4317").unwrap();
         assert!(both.send.is_some() && both.check.is_some());
         assert!(task("--spans 5").unwrap().send.is_some());
+        assert!(matches!(task("--duration 5m --rate 0"), Err(OptionsError::RateUnknown)));
     }
 
     #[test]
