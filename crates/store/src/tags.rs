@@ -117,6 +117,18 @@ impl TagFilter {
         &self.value
     }
 
+    /// Whether an integer is the value.
+    pub fn is_int(&self, int: i64) -> bool {
+        self.int == Some(int)
+    }
+
+    /// Whether a floating point number is the value: zero and minus zero, whose texts differ,
+    /// are two, and NaN is itself.
+    pub fn is_double(&self, double: f64) -> bool {
+        self.double
+            .is_some_and(|own| own.to_bits() == double.to_bits() || own.is_nan() && double.is_nan())
+    }
+
     /// Whether `log` has the tag: among its attributes, its resource's or its scope's.
     pub fn matches_log(&self, log: &LogRecord) -> bool {
         virtual_log_tag(log, self.key()).is_some_and(|text| text == self.value)
@@ -159,8 +171,8 @@ impl TagFilter {
     fn equals(&self, any: &AnyValue) -> bool {
         match &any.value {
             Some(Value::StringValue(text)) => *text == self.value,
-            Some(Value::IntValue(int)) => Some(*int) == self.int,
-            Some(Value::DoubleValue(double)) => Some(*double) == self.double,
+            Some(Value::IntValue(int)) => self.is_int(*int),
+            Some(Value::DoubleValue(double)) => self.is_double(*double),
             _ => value::text(any) == self.value,
         }
     }
@@ -181,6 +193,8 @@ pub(crate) fn values<'a>(span: &'a SpanRecord, keys: &[&str]) -> Option<Cow<'a, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carafe_telemetry::testing::any_value;
+    use proptest::prelude::*;
     use std::collections::HashSet;
 
     #[test]
@@ -208,6 +222,16 @@ mod tests {
         assert_eq!(canonical("other"), "other");
     }
 
+    proptest! {
+        #[test]
+        fn values_compare_by_their_text(any in any_value(), other in any_value()) {
+            for text in [value::text(&any).into_owned(), value::text(&other).into_owned()] {
+                let tag = TagFilter::new("k", &text);
+                prop_assert_eq!(tag.equals(&any), value::text(&any) == text, "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn numbers_compare_by_their_text() {
         let tag = TagFilter::new("n", "5");
@@ -215,5 +239,10 @@ mod tests {
         assert!(tag.equals(&AnyValue { value: Some(Value::StringValue("5".into())) }));
         assert!(tag.equals(&AnyValue { value: Some(Value::DoubleValue(5.0)) }));
         assert!(!TagFilter::new("n", "+5").equals(&AnyValue { value: Some(Value::IntValue(5)) }));
+        let double = |double| AnyValue { value: Some(Value::DoubleValue(double)) };
+        for (text, same, other) in [("0", 0.0, -0.0), ("-0", -0.0, 0.0), ("NaN", f64::NAN, 1.0)] {
+            assert!(TagFilter::new("n", text).equals(&double(same)), "{text}");
+            assert!(!TagFilter::new("n", text).equals(&double(other)), "{text}");
+        }
     }
 }

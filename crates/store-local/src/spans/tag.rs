@@ -27,11 +27,10 @@ pub(super) struct Places {
 
 /// A tag that a span must have.
 pub(super) struct TagTest<'a> {
+    tag: &'a TagFilter,
     key: &'a str,
     value: &'a str,
     keys: Vec<&'a str>,
-    int: Option<i64>,
-    double: Option<f64>,
     /// Columns of the key and its aliases, with their places among the promoted.
     promoted: Vec<(usize, Promoted)>,
     needle: Option<Needle>,
@@ -46,10 +45,9 @@ impl<'a> TagTest<'a> {
         let promoted = promoted.iter().enumerate();
         let promoted = promoted.filter(|(_, promoted)| keys.contains(&&*promoted.key));
         Self {
+            tag,
             key,
             value,
-            int: value.parse().ok().filter(|int: &i64| int.to_string() == value),
-            double: value.parse().ok().filter(|double: &f64| double.to_string() == value),
             promoted: promoted.map(|(at, promoted)| (at, promoted.clone())).collect(),
             needle: Needle::of_tag("", value),
             raw: None,
@@ -159,14 +157,10 @@ impl<'a> TagTest<'a> {
                 set(mask, |row| texts.is_valid(row) && texts.value(row) == self.value);
             }
             PromotedColumn::Int(ints) => {
-                if let Some(int) = self.int {
-                    set(mask, |row| ints.value(row) == int && ints.is_valid(row));
-                }
+                set(mask, |row| self.tag.is_int(ints.value(row)) && ints.is_valid(row));
             }
             PromotedColumn::Double(doubles) => {
-                if let Some(double) = self.double {
-                    set(mask, |row| doubles.value(row) == double && doubles.is_valid(row));
-                }
+                set(mask, |row| self.tag.is_double(doubles.value(row)) && doubles.is_valid(row));
             }
         }
     }
@@ -211,8 +205,8 @@ impl<'a> TagTest<'a> {
     fn equals(&self, attribute: &KeyValueView<'_>) -> bool {
         match &attribute.value {
             ValueView::Str(text) => *text == self.value,
-            ValueView::Int(int) => Some(*int) == self.int,
-            ValueView::Double(double) => Some(*double) == self.double,
+            ValueView::Int(int) => self.tag.is_int(*int),
+            ValueView::Double(double) => self.tag.is_double(*double),
             // One that is not there is not the same as an empty one; a view has them alike.
             ValueView::Empty => {
                 let attribute = otlp::KeyValue::decode(attribute.bytes).unwrap_or_default();
@@ -226,8 +220,8 @@ impl<'a> TagTest<'a> {
         use otlp::any_value::Value;
         match &value.value {
             Some(Value::StringValue(text)) => *text == self.value,
-            Some(Value::IntValue(int)) => Some(*int) == self.int,
-            Some(Value::DoubleValue(double)) => Some(*double) == self.double,
+            Some(Value::IntValue(int)) => self.tag.is_int(*int),
+            Some(Value::DoubleValue(double)) => self.tag.is_double(*double),
             _ => carafe_store::value::text(value) == self.value,
         }
     }
