@@ -146,6 +146,13 @@ impl CallSums {
         *sums = (sums.0 + calls, sums.1 + errors);
     }
 
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for ((caller, called), (calls, errors)) in &other.0 {
+            self.add(caller, called, *calls, *errors);
+        }
+    }
+
     /// Adds one call.
     pub fn add_call(&mut self, call: &Call) {
         self.add(&call.caller, &call.called, 1, u64::from(call.is_error));

@@ -45,6 +45,8 @@ pub struct NewFile {
     pub first_sequence: u64,
     /// The last one.
     pub last_sequence: u64,
+    /// Different traces that its items belong to, about; 0 for data points.
+    pub traces: u64,
     /// How often its items have been merged; 0 for what was flushed.
     pub generation: u32,
     /// When it was written, in seconds since the epoch.

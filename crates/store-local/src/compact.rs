@@ -144,6 +144,7 @@ mod tests {
             extent: TimeRange { start: window.range().start, end: window.range().end },
             first_sequence: id as u64,
             last_sequence: id as u64,
+            traces: 1,
             generation,
             created_seconds: NOW - age,
         };

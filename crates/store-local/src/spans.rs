@@ -5,6 +5,7 @@
 //! cannot have a trace or a tag.
 
 pub mod build;
+mod calls;
 mod columns;
 pub mod file;
 mod mask;

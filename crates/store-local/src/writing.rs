@@ -16,13 +16,15 @@ pub struct Written {
     pub rows: u64,
     /// The earliest and the latest item.
     pub extent: TimeRange,
+    /// Different traces that the items belong to, about; 0 for data points.
+    pub traces: u64,
     /// What the side file has to have.
     pub side: Vec<(Section, Vec<u8>)>,
 }
 
 impl From<spans::Written> for Written {
     fn from(spans: spans::Written) -> Self {
-        Self { rows: spans.rows, extent: spans.extent, side: spans.side }
+        Self { rows: spans.rows, extent: spans.extent, traces: spans.traces, side: spans.side }
     }
 }
 
@@ -85,6 +87,7 @@ impl Planned {
                 extent: written.extent,
                 first_sequence: self.sequences.0,
                 last_sequence: self.sequences.1,
+                traces: written.traces,
                 generation: self.generation,
                 created_seconds: UnixNanos::now().0 / 1_000_000_000,
             })

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 const COLUMNS: &str = "id, signal, window_start, window_seconds, path, item_count, data_bytes, \
                        side_bytes, first_time, last_time, first_sequence, last_sequence, \
-                       generation, created, aside_reason";
+                       trace_count, generation, created, aside_reason";
 
 pub(super) fn insert_files(
     transaction: &Transaction<'_>,
@@ -20,9 +20,9 @@ pub(super) fn insert_files(
 ) -> rusqlite::Result<Vec<FileEntry>> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO file (signal, window_start, window_seconds, path, item_count, data_bytes,
-             side_bytes, first_time, last_time, first_sequence, last_sequence, generation,
-             created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             side_bytes, first_time, last_time, first_sequence, last_sequence, trace_count,
+             generation, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     let mut entries = Vec::with_capacity(files.len());
     for file in files {
@@ -38,6 +38,7 @@ pub(super) fn insert_files(
             signed(file.extent.end.0),
             signed(file.first_sequence),
             signed(file.last_sequence),
+            signed(file.traces),
             file.generation,
             signed(file.created_seconds),
         ])?;
@@ -125,6 +126,7 @@ fn file(row: &Row<'_>) -> rusqlite::Result<NewFile> {
         },
         first_sequence: number("first_sequence")?,
         last_sequence: number("last_sequence")?,
+        traces: number("trace_count")?,
         generation: row.get("generation")?,
         created_seconds: number("created")?,
     })

@@ -28,6 +28,7 @@ CREATE TABLE file (
     last_time INTEGER NOT NULL,
     first_sequence INTEGER NOT NULL,
     last_sequence INTEGER NOT NULL,
+    trace_count INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     created INTEGER NOT NULL,
     aside_reason TEXT

@@ -12,6 +12,7 @@ fn file(path: &str) -> NewFile {
         extent: TimeRange { start: UnixNanos(1_200_000_000_001), end: UnixNanos(u64::MAX) },
         first_sequence: 3,
         last_sequence: 9,
+        traces: 2,
         generation: 1,
         created_seconds: 1_300,
     }

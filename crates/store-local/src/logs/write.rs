@@ -147,6 +147,7 @@ impl<W: Write + Send> Writer<W> {
         }
         self.file.finish().map_err(write_error)?;
         Ok(Written {
+            traces: 0,
             rows: self.rows,
             extent: self.extent,
             side: vec![

@@ -29,6 +29,7 @@ pub struct SpanFile {
 
 /// The parts of the side file that searches ask.
 pub(super) struct SideIndex {
+    pub(super) file: Arc<SideFile>,
     pub(super) traces: Option<BloomTable>,
     pub(super) tags: Option<BloomTable>,
 }
@@ -98,6 +99,11 @@ impl SpanFile {
         Ok(Footer { metadata, promoted: promoted.into() })
     }
 
+    /// The side file.
+    pub fn side_file(&self) -> Result<Arc<SideFile>, StoreError> {
+        Ok(Arc::clone(&self.side_index()?.file))
+    }
+
     pub(super) fn side_index(&self) -> Result<Arc<SideIndex>, StoreError> {
         let mut known = self.side_index.lock();
         if let Some(index) = &*known {
@@ -106,7 +112,8 @@ impl SpanFile {
         let side = Arc::new(SideFile::open(Arc::clone(&self.side))?);
         let index = Arc::new(SideIndex {
             traces: BloomTable::open(Arc::clone(&side), Section::TraceBlooms)?,
-            tags: BloomTable::open(side, Section::TagBlooms)?,
+            tags: BloomTable::open(Arc::clone(&side), Section::TagBlooms)?,
+            file: side,
         });
         *known = Some(Arc::clone(&index));
         Ok(index)

@@ -30,6 +30,10 @@ pub(super) struct SideBuilder {
     traces: BloomTableBuilder,
     tags: BloomTableBuilder,
     attributes: Attributes,
+    /// Hashes of the traces of this row group.
+    group_traces: HashSet<u64>,
+    /// How many the row groups before have.
+    trace_count: u64,
     sums: SumsBuilder,
     text: String,
 }
@@ -40,6 +44,8 @@ impl SideBuilder {
             traces: BloomTableBuilder::new(TRACE_BITS),
             tags: BloomTableBuilder::new(TAG_BITS),
             attributes: Attributes::new(),
+            group_traces: HashSet::new(),
+            trace_count: 0,
             sums: SumsBuilder::default(),
             text: String::new(),
         }
@@ -52,8 +58,9 @@ impl SideBuilder {
         let mut last = None;
         for row in 0..columns.rows() {
             let id = hits.trace_id(row);
-            if last.replace(id) != Some(id) {
-                self.traces.insert(hash_trace(id));
+            let hash = hash_trace(id);
+            if last.replace(id) != Some(id) && self.group_traces.insert(hash) {
+                self.traces.insert(hash);
             }
         }
         self.sums.add(&columns, &hits)?;
@@ -177,8 +184,15 @@ impl SideBuilder {
     /// The row group has all its rows.
     pub(super) fn end_group(&mut self) {
         self.traces.end_group();
+        self.trace_count += self.group_traces.len() as u64;
+        self.group_traces.clear();
         self.tags.end_group();
         self.attributes.end_group();
+    }
+
+    /// Different traces of the row groups that have all their rows.
+    pub(super) fn traces(&self) -> u64 {
+        self.trace_count
     }
 
     pub(super) fn finish(self) -> Vec<(Section, Vec<u8>)> {

@@ -38,6 +38,8 @@ pub struct Written {
     pub bytes: u64,
     /// The earliest and the latest start; the start after the end where there are no rows.
     pub extent: TimeRange,
+    /// Different traces, those of each row group counted for themselves.
+    pub traces: u64,
     /// What the side file has to have.
     pub side: Vec<(Section, Vec<u8>)>,
 }
@@ -123,6 +125,7 @@ impl<W: Write + Send> SpanWriter<W> {
             rows: self.rows,
             bytes: self.writer.bytes_written() as u64,
             extent: self.extent,
+            traces: self.side.traces(),
             side: self.side.finish(),
         })
     }
