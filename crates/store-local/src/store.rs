@@ -23,6 +23,7 @@ use background::{Background, Wake};
 use carafe_store::{StoreError, StoreErrorKind, TailHub};
 use parking_lot::{Mutex, RwLock};
 use services::FileTotals;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -108,6 +109,20 @@ impl LocalStore {
     /// When files cannot be read or written.
     pub fn maintain_blocking(&self) -> Result<(), StoreError> {
         self.shared.maintain()
+    }
+
+    /// Merges the files of each window, and windows that are over, whether that is worth it
+    /// yet or not.
+    ///
+    /// # Errors
+    /// When files cannot be read or written.
+    pub fn merge_all_blocking(&self) -> Result<(), StoreError> {
+        self.shared.merge_all()
+    }
+
+    /// The data directory.
+    pub fn directory(&self) -> &Path {
+        &self.shared.config.directory
     }
 }
 

@@ -83,6 +83,16 @@ impl Shared {
         self.change(|state| state.retire(ids));
     }
 
+    /// Merges as if nothing had been flushed for long.
+    pub(super) fn merge_all(&self) -> Result<(), StoreError> {
+        let long = compact::SETTLED.as_nanos() as u64;
+        let later = UnixNanos(UnixNanos::now().0.saturating_add(2 * long));
+        while self.merge_once(later)? {
+            self.set_damaged_aside()?;
+        }
+        self.remove_unused()
+    }
+
     /// Merges the files that most need it. Whether there were any.
     pub(super) fn merge_once(&self, now: UnixNanos) -> Result<bool, StoreError> {
         let state = Arc::clone(&self.state.read());
