@@ -48,6 +48,8 @@ struct Shared {
     calls: RwLock<Calls>,
     /// Held while something is inserted into the active memtable, or that is replaced.
     insert: Mutex<()>,
+    /// Held while a memtable is written to files: one after the other, oldest first.
+    flush: Mutex<()>,
     tail: TailHub,
     counts: Counts,
     /// Told when there is room for recent data again.

@@ -34,6 +34,7 @@ impl Shared {
     /// Writes the oldest memtable that waits for it. The last log frame that is in files now;
     /// none where nothing waits.
     pub(super) fn flush_oldest(&self) -> Result<Option<u64>, StoreError> {
+        let _one_at_a_time = self.flush.lock();
         let state = Arc::clone(&self.state.read());
         let Some(memtable) = state.flushing.first() else { return Ok(None) };
         // What waits has at least one frame.

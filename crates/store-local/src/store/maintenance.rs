@@ -7,6 +7,7 @@ use crate::compact::{self, Merge};
 use crate::logs::{merge_logs, write_logs};
 use crate::metrics::{MetricMerge, write_metrics};
 use crate::shelf::{DATA, SIDE};
+use crate::spans::{merge_spans, write_spans};
 use crate::state::Files;
 use crate::stored::{Openable, Stored};
 use crate::writing::Planned;
@@ -96,14 +97,17 @@ impl Shared {
     /// Merges the files that most need it. Whether there were any.
     pub(super) fn merge_once(&self, now: UnixNanos) -> Result<bool, StoreError> {
         let state = Arc::clone(&self.state.read());
-        let entries: Vec<FileEntry> =
-            state.entries().filter(|e| e.file.signal != Signal::Traces).cloned().collect();
+        let entries: Vec<FileEntry> = state.entries().cloned().collect();
         let Some(merge) = compact::next_merge(&entries, now) else { return Ok(false) };
         let Some(planned) = planned(&merge) else { return Ok(false) };
         let ids: HashSet<FileId> = merge.files.iter().map(|entry| entry.id).collect();
         self.catalog.intends(&[planned.path()])?;
         let written = match merge.signal {
-            Signal::Traces => return Ok(false),
+            Signal::Traces => {
+                let Some(files) = open_all(&state.spans, &ids)? else { return Ok(true) };
+                let spans = merge_spans(files.iter().map(|file| &**file))?;
+                planned.write(&*self.library.shelf, |out| write_spans(spans, out))
+            }
             Signal::Logs => {
                 let Some(files) = open_all(&state.logs, &ids)? else { return Ok(true) };
                 planned.write(&*self.library.shelf, |out| write_logs(merge_logs(&files), out))

@@ -104,6 +104,7 @@ impl Shared {
             library,
             state: RwLock::new(Arc::new(state)),
             insert: Mutex::new(()),
+            flush: Mutex::new(()),
             tail: TailHub::default(),
             counts: Counts::default(),
             room: Notify::new(),
