@@ -11,6 +11,7 @@ mod read;
 pub mod recent;
 pub mod row;
 mod schema;
+mod tags;
 mod text;
 pub mod write;
 

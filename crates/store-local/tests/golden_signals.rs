@@ -224,12 +224,18 @@ fn log_records_of_version_1() {
     assert_eq!(find(&of_trace).len(), 14);
     let paid = LogQuery { text: Some("WAS PAID, ä".to_owned()), ..LogQuery::all(0) };
     assert_eq!(find(&paid).len(), 10);
+    let tagged = |text: &str| LogQuery {
+        condition: Some(text.parse().expect("a condition")),
+        ..LogQuery::all(0)
+    };
+    assert_eq!(find(&tagged("a = \"value 7\" and replica = 3")).len(), 1);
     // The filters say that there is nothing, without a look at a row.
     let none = Budget::new(QueryLimits { rows: 0, ..QueryLimits::default() });
     let nothing = [
         LogQuery { text: Some("zebra".to_owned()), ..LogQuery::all(0) },
         LogQuery { trace_id: Some(TraceId([9; 16])), ..LogQuery::all(0) },
         LogQuery { service: Some("stock".to_owned()), ..LogQuery::all(0) },
+        tagged("a = \"value 99\""),
     ];
     for query in nothing {
         assert_eq!(file.scan(&query, &none).count(), 0, "{query:?}");

@@ -2,6 +2,7 @@
 
 use super::row::{Body, LogRow, TimeOrigin};
 use super::schema;
+use super::tags::Messages;
 use crate::files::corrupt;
 use crate::signal_file::Columns;
 use arrow_array::types::Int32Type;
@@ -54,15 +55,10 @@ impl<'a> Dictionary<'a, StringArray> {
     pub(super) fn text(&self, row: usize) -> &'a str {
         self.key(row).map_or("", |key| self.values.value(key))
     }
-
-    /// The place of a text; none where no row has it.
-    pub(super) fn find(&self, text: &str) -> Option<usize> {
-        self.values.iter().position(|value| value == Some(text))
-    }
 }
 
 impl<'a> Dictionary<'a, BinaryArray> {
-    fn bytes(&self, row: usize) -> &'a [u8] {
+    pub(super) fn bytes(&self, row: usize) -> &'a [u8] {
         self.key(row).map_or(&[], |key| self.values.value(key))
     }
 }
@@ -76,6 +72,21 @@ pub(super) struct FilterColumns<'a> {
     pub(super) service: Option<Dictionary<'a, StringArray>>,
     pub(super) body_text: Option<&'a StringArray>,
     pub(super) body: Option<&'a BinaryArray>,
+    pub(super) messages: Option<MessageColumns<'a>>,
+}
+
+/// The columns that hold attributes.
+pub(super) struct MessageColumns<'a> {
+    attributes: &'a BinaryArray,
+    resource: Dictionary<'a, BinaryArray>,
+    scope: Dictionary<'a, BinaryArray>,
+}
+
+impl<'a> MessageColumns<'a> {
+    /// Those of a row.
+    pub(super) fn of(&self, row: usize) -> Messages<'a> {
+        [bytes(self.attributes, row), self.resource.bytes(row), self.scope.bytes(row)]
+    }
 }
 
 impl<'a> FilterColumns<'a> {
@@ -105,6 +116,14 @@ impl<'a> FilterColumns<'a> {
             service,
             body_text: column!(schema::BODY_TEXT),
             body: column!(schema::BODY),
+            messages: match has(schema::ATTRIBUTES) {
+                true => Some(MessageColumns {
+                    attributes: columns.get(schema::ATTRIBUTES)?,
+                    resource: Dictionary::of(file, &columns, schema::RESOURCE)?,
+                    scope: Dictionary::of(file, &columns, schema::SCOPE)?,
+                }),
+                false => None,
+            },
         })
     }
 }
@@ -205,8 +224,14 @@ impl<'a> LogColumns<'a> {
         is_there.then(|| SpanId::from_slice(self.span_id.value(row)).ok()).flatten()
     }
 
-    pub(super) fn service(&self, row: usize) -> &'a str {
-        self.service.text(row)
+    /// The service, the resource and the scope of a row.
+    pub(super) fn source(&self, row: usize) -> (&'a str, &'a [u8], &'a [u8]) {
+        (self.service.text(row), self.resource.bytes(row), self.scope.bytes(row))
+    }
+
+    /// The attributes of a row: an OTLP `LogRecord`.
+    pub(super) fn attributes(&self, row: usize) -> &'a [u8] {
+        bytes(self.attributes, row)
     }
 
     /// What was logged in a row.
@@ -242,7 +267,7 @@ impl<'a> LogColumns<'a> {
             resource_schema_url: self.resource_schema_url.text(row),
             scope: self.scope.bytes(row),
             scope_schema_url: self.scope_schema_url.text(row),
-            attributes: bytes(self.attributes, row).into(),
+            attributes: self.attributes(row).into(),
         })
     }
 }

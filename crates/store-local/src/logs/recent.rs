@@ -5,6 +5,7 @@
 
 use super::build::LogBatchBuilder;
 use super::row::{LogRow, Source};
+use super::tags::Need;
 use super::text::TextSearch;
 use crate::budget::Budget;
 use crate::ingest::{IncomingLog, IncomingLogs, IncomingResource, IncomingScope};
@@ -91,12 +92,17 @@ impl<'a> RecentLog<'a> {
         LogView::reread(self.item()).map_err(|error| undecodable(&error))
     }
 
-    /// Whether the columns that need no decoding, and the body, fulfil the query.
-    fn may_match(&self, query: &LogQuery, text: Option<&TextSearch>) -> Result<bool, StoreError> {
-        let service = &*self.resource().record.service;
-        let may_match = query.service.as_deref().is_none_or(|wanted| wanted == service)
-            && self.row.severity_number >= query.min_severity
-            && query.trace_id.is_none_or(|id| self.row.trace_id == Some(id));
+    /// False where the record certainly does not match, which is told without decoding it.
+    fn may_match(
+        &self,
+        query: &LogQuery,
+        need: &Need<'_>,
+        text: Option<&TextSearch>,
+    ) -> Result<bool, StoreError> {
+        let messages = || Some([self.item(), &*self.resource().bytes, &*self.scope().bytes]);
+        let may_match = self.row.severity_number >= query.min_severity
+            && query.trace_id.is_none_or(|id| self.row.trace_id == Some(id))
+            && need.may_have(&self.resource().record.service, &messages);
         let Some(text) = text.filter(|_| may_match) else { return Ok(may_match) };
         Ok(self.view()?.body.is_some_and(|body| text.is_in(&body.text())))
     }
@@ -264,6 +270,7 @@ impl LogSource for LogSnapshot {
 
     fn scan<'a>(&'a self, query: &'a LogQuery, budget: &'a Budget) -> Scan<'a, LogRecord> {
         let text = query.text.as_deref().map(TextSearch::new);
+        let need = Need::of(query);
         let mut looked_at = 0;
         let logs = self.newest_first(query.range);
         Box::new(logs.filter_map(move |log| {
@@ -273,7 +280,7 @@ impl LogSource for LogSnapshot {
             {
                 return Some(Err(error));
             }
-            let record = log.may_match(query, text.as_ref()).and_then(|may_match| {
+            let record = log.may_match(query, &need, text.as_ref()).and_then(|may_match| {
                 let record = may_match.then(|| log.record()).transpose()?;
                 Ok(record.filter(|record| query.matches(record)))
             });

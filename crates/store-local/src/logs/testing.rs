@@ -1,6 +1,7 @@
 //! Generated log records, and what a query of them should find.
 
 use crate::ingest::{IncomingLogs, Rules, index_logs};
+use carafe_store::condition::Condition;
 use carafe_store::{LogQuery, LogRecord, Records, TimeRange, decode};
 use carafe_telemetry::otlp::{
     self, AnyValue, KeyValue, KeyValueList, LogRecord as OtlpLog, any_value,
@@ -162,13 +163,40 @@ pub(crate) fn query() -> impl Strategy<Value = LogQuery> {
         prop_oneof![2 => Just(0), 1 => -2..26_i32],
         prop::option::weighted(0.3, (0_u8..5).prop_map(|byte| TraceId([byte; 16]))),
         range,
+        prop::option::weighted(0.3, condition()),
     )
-        .prop_map(|(service, text, min_severity, trace_id, range)| LogQuery {
+        .prop_map(|(service, text, min_severity, trace_id, range, condition)| LogQuery {
             service,
             text,
             min_severity,
             trace_id,
             range,
+            condition,
             ..LogQuery::all(0)
         })
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let test = prop_oneof![
+        "[ab]{1,2} = [a-c]{1,2}",
+        "[ab] != [ab]",
+        "[ab] = (true|false|0|\"KeyError 4[0-3]{3} é\")",
+        "service = [st]",
+        "otel\\.scope\\.name = x",
+        "exists\\([ab]\\)",
+        "severity >= (warn|error)",
+        "body contains [abK]",
+    ];
+    let condition = prop::collection::vec((test, prop::bool::ANY), 1..4).prop_map(|tests| {
+        let mut text = String::new();
+        for (n, (test, or)) in tests.iter().enumerate() {
+            text += ["", [" and ", " or "][usize::from(*or)]][usize::from(n > 0)];
+            text += test;
+        }
+        text
+    });
+    condition.prop_map(|text| match text.parse() {
+        Ok(condition) => condition,
+        Err(error) => panic!("{text}: {error:?}"),
+    })
 }

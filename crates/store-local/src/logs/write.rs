@@ -3,9 +3,10 @@
 use super::read::LogColumns;
 use super::row::Body;
 use super::schema;
+use super::tags::TagIndex;
 use super::text::{BITS_PER_KEY, PageKeys};
 use crate::index::bloom_table::BloomTableBuilder;
-use crate::index::hash::{hash_tag, hash_trace};
+use crate::index::hash::hash_trace;
 use crate::index::side_file::Section;
 use crate::parquet_io::write_error;
 use crate::signal_file::{NO_TIME, PAGE_ROWS, ROW_GROUP_ROWS};
@@ -21,8 +22,6 @@ use std::io::Write;
 const ROW_GROUP_BYTES: usize = 512 << 20;
 /// Bits of the filter of trace ids for each trace of a row group.
 const TRACE_BITS: u32 = 16;
-/// Bits of the filter of services for each service of a row group.
-const TAG_BITS: u32 = 16;
 /// The key of services in the filter of tags.
 pub(super) const SERVICE_KEY: &str = "service.name";
 
@@ -49,7 +48,7 @@ pub(super) fn write_in_groups_of(
         rows: 0,
         extent: NO_TIME,
         traces: BloomTableBuilder::new(TRACE_BITS),
-        tags: BloomTableBuilder::new(TAG_BITS),
+        tags: TagIndex::new(),
         tokens: BloomTableBuilder::new(BITS_PER_KEY),
         page: PageKeys::new(),
     };
@@ -76,7 +75,7 @@ struct Writer<W: Write + Send> {
     rows: u64,
     extent: TimeRange,
     traces: BloomTableBuilder,
-    tags: BloomTableBuilder,
+    tags: TagIndex,
     tokens: BloomTableBuilder,
     page: PageKeys,
 }
@@ -98,7 +97,7 @@ impl<W: Write + Send> Writer<W> {
 
     fn index(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
         let columns = LogColumns::new("being written", batch)?;
-        let mut last_service = "";
+        let mut last = None;
         for row in 0..columns.rows() {
             let time = columns.time(row);
             self.extent.start = self.extent.start.min(time);
@@ -106,11 +105,12 @@ impl<W: Write + Send> Writer<W> {
             if let Some(id) = columns.trace_id(row) {
                 self.traces.insert(hash_trace(id));
             }
-            let service = columns.service(row);
-            if service != last_service || row == 0 {
-                self.tags.insert(hash_tag(SERVICE_KEY, service));
-                last_service = service;
+            let source = columns.source(row);
+            if last.replace(source) != Some(source) {
+                let (service, resource, scope) = source;
+                self.tags.add_source(service, resource, scope);
             }
+            self.tags.add_record(columns.attributes(row));
             let tokens = &mut self.tokens;
             match columns.body(row) {
                 Body::None => {}

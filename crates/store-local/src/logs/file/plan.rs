@@ -3,11 +3,11 @@
 use super::LogFile;
 use crate::index::bloom_table::BloomTable;
 use crate::index::group_set::GroupSet;
-use crate::index::hash::{hash_tag, hash_trace};
+use crate::index::hash::hash_trace;
 use crate::index::side_file::Section;
 use crate::logs::schema::{SEVERITY_NUMBER, TIME_COLUMN, schema};
+use crate::logs::tags::Need;
 use crate::logs::text::TextSearch;
-use crate::logs::write::SERVICE_KEY;
 use crate::signal_file::{PAGE_ROWS, row_group_times};
 use carafe_store::{LogQuery, StoreError};
 use parquet::file::metadata::ParquetMetaData;
@@ -29,6 +29,7 @@ pub(super) fn pages(
     file: &LogFile,
     metadata: &ParquetMetaData,
     query: &LogQuery,
+    need: &Need<'_>,
     text: Option<&TextSearch>,
 ) -> Result<Vec<Page>, StoreError> {
     let mut groups = GroupSet::all(metadata.num_row_groups());
@@ -41,8 +42,12 @@ pub(super) fn pages(
     }
     let keys = query.trace_id.map(hash_trace).into_iter().collect();
     narrow(file, Section::TraceBlooms, keys, &mut groups)?;
-    let keys = query.service.iter().map(|service| hash_tag(SERVICE_KEY, service)).collect();
-    narrow(file, Section::TagBlooms, keys, &mut groups)?;
+    if !groups.is_empty()
+        && let Some(table) = BloomTable::open(Arc::clone(&file.side), Section::TagBlooms)?
+    {
+        let count = groups.len();
+        groups.intersect(&need.groups(count, &|hash| table.row_groups_with(hash, count))?);
+    }
 
     let mut pages = Vec::new();
     let mut numbers = Vec::new();

@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::files::corrupt;
 use crate::logs::read::{FilterColumns, LogColumns, LogReader};
 use crate::logs::schema::{self, places};
+use crate::logs::tags::Need;
 use crate::logs::text::TextSearch;
 use arrow_array::{Array, RecordBatch};
 use carafe_store::{LogQuery, LogRecord, StoreError, value};
@@ -27,6 +28,7 @@ pub(super) struct LogScan<'a> {
     file: &'a LogFile,
     query: &'a LogQuery,
     budget: &'a Budget,
+    need: Need<'a>,
     text: Option<TextSearch>,
     reader: LogReader,
     /// From the first match that is asked for on.
@@ -45,7 +47,7 @@ struct Opened {
 }
 
 /// The columns that are read first.
-fn filter_columns(query: &LogQuery, page: &Page) -> Vec<&'static str> {
+fn filter_columns(query: &LogQuery, need: &Need<'_>, page: &Page) -> Vec<&'static str> {
     let mut columns = Vec::new();
     if query.trace_id.is_some() {
         columns.push(schema::TRACE_ID);
@@ -53,8 +55,11 @@ fn filter_columns(query: &LogQuery, page: &Page) -> Vec<&'static str> {
     if query.min_severity > 0 {
         columns.push(schema::SEVERITY_NUMBER);
     }
-    if query.service.is_some() {
+    if query.service.is_some() || query.condition.is_some() {
         columns.push(schema::SERVICE);
+    }
+    if need.wants_messages() {
+        columns.extend([schema::ATTRIBUTES, schema::RESOURCE, schema::SCOPE]);
     }
     if query.text.is_some() {
         columns.extend([schema::BODY_TEXT, schema::BODY]);
@@ -71,6 +76,7 @@ impl<'a> LogScan<'a> {
             file,
             query,
             budget,
+            need: Need::of(query),
             text: query.text.as_deref().map(TextSearch::new),
             reader: LogReader::default(),
             opened: None,
@@ -87,7 +93,8 @@ impl<'a> LogScan<'a> {
         if self.opened.is_none() {
             let footer = self.file.footers.get(&self.file.data)?;
             let text = self.text.as_ref();
-            let pages = plan::pages(self.file, footer.metadata(), self.query, text)?;
+            let metadata = footer.metadata();
+            let pages = plan::pages(self.file, metadata, self.query, &self.need, text)?;
             self.opened = Some(Opened { footer, pages: pages.into_iter() });
         }
         let Some(opened) = &mut self.opened else { return Ok(false) };
@@ -115,7 +122,7 @@ impl<'a> LogScan<'a> {
         footer: &ArrowReaderMetadata,
         page: &Page,
     ) -> Result<Vec<usize>, StoreError> {
-        let names = filter_columns(self.query, page);
+        let names = filter_columns(self.query, &self.need, page);
         if names.is_empty() {
             return Ok(page.rows.clone().collect());
         }
@@ -133,17 +140,18 @@ impl<'a> LogScan<'a> {
 
     fn matching<'c>(&'c self, columns: &'c FilterColumns<'c>) -> impl Iterator<Item = usize> {
         let query = self.query;
-        let service = query.service.as_deref().zip(columns.service);
-        let service = service.map(|(name, column)| (column.find(name), column));
         let fits = move |row: &usize| {
             let time = UnixNanos(columns.time.value(*row).cast_unsigned());
             let severities = columns.severity_number;
             query.range.contains(time)
-                && service.is_none_or(|(key, column)| key.is_some() && column.key(*row) == key)
                 && severities.is_none_or(|column| column.value(*row) >= query.min_severity)
                 && columns.trace_id.is_none_or(|column| {
                     let id = column.is_valid(*row).then(|| column.value(*row));
                     query.trace_id.is_none_or(|wanted| id == Some(&wanted.0))
+                })
+                && columns.service.is_none_or(|service| {
+                    let messages = || columns.messages.as_ref().map(|columns| columns.of(*row));
+                    self.need.may_have(service.text(*row), &messages)
                 })
                 && self.text.as_ref().is_none_or(|text| has_text(text, columns, *row))
         };

@@ -158,6 +158,8 @@ fn searches_look_only_at_pages_that_may_match() {
     assert_eq!(file.scan(&trace, &none).count(), 0);
     let other = LogQuery { service: Some("other".to_owned()), ..LogQuery::all(0) };
     assert_eq!(file.scan(&other, &none).count(), 0);
+    let tagged = LogQuery { condition: Some("a = b".parse().unwrap()), ..LogQuery::all(0) };
+    assert_eq!(file.scan(&tagged, &none).count(), 0);
     let severe = LogQuery { min_severity: 17, ..LogQuery::all(0) };
     assert_eq!(file.scan(&severe, &none).count(), 0);
 }
