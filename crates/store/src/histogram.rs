@@ -11,6 +11,9 @@ const SUB_BUCKETS: u64 = 1 << SUB_BUCKET_BITS;
 /// All buckets there can be: one for each value below 32, 32 for each higher power of two.
 const BUCKETS: u64 = (64 - SUB_BUCKET_BITS as u64 + 1) * SUB_BUCKETS;
 
+/// A histogram is merged by searching each of its buckets where it has so many times fewer.
+const MERGE_BY_SEARCH: usize = 8;
+
 /// How far a percentile may be from the exact value at its rank, as a fraction of it: half a
 /// bucket, whose width is at most 1/32 of its lower bound.
 pub const PERCENTILE_RELATIVE_ERROR: f64 = 0.5 / SUB_BUCKETS as f64;
@@ -58,6 +61,15 @@ impl Histogram {
             self.clone_from(other);
             return;
         }
+        // A few into many, as cells into their sums: most buckets are there already.
+        if other.buckets.len() < self.buckets.len() / MERGE_BY_SEARCH {
+            let mut at = 0;
+            for &(bucket, count) in &other.buckets {
+                at += self.buckets[at..].partition_point(|(own, _)| *own < bucket);
+                self.add_at(at, bucket, count);
+            }
+            return;
+        }
         let mut merged = Vec::with_capacity(self.buckets.len().max(other.buckets.len()));
         let mut more = other.buckets.iter().copied().peekable();
         for &(bucket, count) in &self.buckets {
@@ -70,6 +82,15 @@ impl Histogram {
         merged.extend(more);
         self.buckets = merged;
         self.recount();
+    }
+
+    /// Counts `count` durations in the bucket that is at `at`, or belongs there.
+    fn add_at(&mut self, at: usize, bucket: u16, count: u64) {
+        self.count = self.count.saturating_add(count);
+        match self.buckets.get_mut(at) {
+            Some((own, there)) if *own == bucket => *there = there.saturating_add(count),
+            _ => self.buckets.insert(at, (bucket, count)),
+        }
     }
 
     /// Takes back all that `other` counted; gives what of it was not there to be taken back.
@@ -101,14 +122,18 @@ impl Histogram {
         self.count = self.buckets.iter().fold(0, |sum, (_, n)| sum.saturating_add(*n));
     }
 
-    /// Appends the compact form: the number of buckets, then for each how far it is from the
-    /// one before and its count, all as variable-length integers of protobuf.
+    /// Appends the compact form, variable-length integers of protobuf: the number of buckets,
+    /// then for each how far it is from the one before, times two, and its count; where the
+    /// count is one, the former is one more and the latter is left out.
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode_varint(self.buckets.len() as u64, out);
         let mut before = 0;
         for &(bucket, count) in &self.buckets {
-            encode_varint(u64::from(bucket - before), out);
-            encode_varint(count, out);
+            let step = u64::from(bucket - before) * 2;
+            encode_varint(step + u64::from(count == 1), out);
+            if count != 1 {
+                encode_varint(count, out);
+            }
             before = bucket;
         }
     }
@@ -129,18 +154,14 @@ impl Histogram {
         let mut at = 0;
         for n in 0..len {
             let step = decode_varint(from).ok()?;
-            let count = decode_varint(from).ok().filter(|count| *count > 0)?;
+            let (step, is_one) = (step / 2, step % 2 == 1);
+            let count = if is_one { 1 } else { decode_varint(from).ok().filter(|n| *n > 1)? };
             bucket = u64::checked_add(bucket, step).filter(|bucket| *bucket < BUCKETS)?;
             if step == 0 && n > 0 {
                 return None;
             }
-            self.count = self.count.checked_add(count)?;
-            let bucket = bucket as u16;
-            at += self.buckets[at..].iter().take_while(|(own, _)| *own < bucket).count();
-            match self.buckets.get_mut(at) {
-                Some((own, there)) if *own == bucket => *there += count,
-                _ => self.buckets.insert(at, (bucket, count)),
-            }
+            at += self.buckets[at..].partition_point(|(own, _)| u64::from(*own) < bucket);
+            self.add_at(at, bucket as u16, count);
         }
         Some(())
     }
@@ -264,8 +285,8 @@ mod tests {
         fn any_bytes_are_a_histogram_or_none(bytes: Vec<u8>) {
             let mut rest = bytes.as_slice();
             if let Some(histogram) = Histogram::decode(&mut rest) {
-                let counts = histogram.buckets.iter().map(|(_, count)| count);
-                prop_assert_eq!(counts.sum::<u64>(), histogram.count());
+                let counts = histogram.buckets.iter().map(|(_, count)| *count);
+                prop_assert_eq!(counts.fold(0, u64::saturating_add), histogram.count());
                 let again = &mut Vec::new();
                 histogram.encode(again);
                 prop_assert_eq!(&Histogram::decode(&mut again.as_slice()).unwrap(), &histogram);

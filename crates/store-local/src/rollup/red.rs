@@ -6,6 +6,7 @@
 //! hundred cells.
 
 mod encode;
+mod limit;
 mod view;
 
 pub use view::RedView;
@@ -95,7 +96,7 @@ impl RedPoints {
 pub struct OperationId(u32);
 
 /// Counts requests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RedBuilder {
     max_cells: usize,
     services: HashMap<Arc<str>, Service>,
@@ -106,7 +107,7 @@ pub struct RedBuilder {
     by_cell: HashMap<(OperationId, u64), usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Service {
     operations: HashMap<Arc<str>, OperationId>,
     /// What is not told apart by operation.
@@ -115,7 +116,7 @@ struct Service {
     is_unlisted: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Operation {
     /// None for the rest of all services.
     service: Option<Arc<str>>,
@@ -128,7 +129,7 @@ struct Operation {
     moved_to: Option<OperationId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Counted {
     operation: OperationId,
     cell: u64,
@@ -157,14 +158,17 @@ impl RedBuilder {
     /// rest of the service or, of a service that is new, of all services.
     pub fn operation(&mut self, service: &str, name: &str) -> OperationId {
         let is_full = self.operations.len() >= MAX_SERIES;
+        // A new name may have been counted for the rest already, where there is one.
         match self.services.get(service) {
             Some(known) if known.is_unlisted => return self.rest_of(None),
             Some(known) => match known.operations.get(name) {
                 Some(&operation) => return operation,
-                None if is_full => return self.rest_of(Some(&service.into())),
+                None if is_full || known.rest.is_some() => {
+                    return self.rest_of(Some(&service.into()));
+                }
                 None => {}
             },
-            None if is_full => return self.rest_of(None),
+            None if is_full || self.rest.is_some() => return self.rest_of(None),
             None => {}
         }
         let (service, name) = (Arc::from(service), Arc::from(name));
@@ -195,8 +199,9 @@ impl RedBuilder {
         *requests = requests.saturating_add(sum.durations.count());
     }
 
-    /// Adds all that `other` counted.
+    /// Adds all that `other` counted. What one of both does not tell apart, the sum does not.
     pub fn merge(&mut self, other: &Self) {
+        self.forget_what_is_not_told_by(other);
         for Counted { operation, cell, red } in &other.cells {
             let id = match other.names(*operation) {
                 (Some(service), Some(name)) => self.operation(service, name),
@@ -263,15 +268,17 @@ impl RedBuilder {
 
     /// What stands for the rest of a service, or of all services.
     pub(super) fn rest_of(&mut self, service: Option<&Arc<str>>) -> OperationId {
-        let known = service.map(|name| self.services.entry(Arc::clone(name)).or_default());
-        let unlisted = known.as_ref().is_none_or(|known| known.is_unlisted);
-        let rest = if unlisted { self.rest } else { known.and_then(|known| known.rest) };
+        let listed = service.filter(|service| match self.services.get(*service) {
+            Some(known) => !known.is_unlisted,
+            None => self.rest.is_none(),
+        });
+        let known = listed.map(|name| self.services.entry(Arc::clone(name)).or_default());
+        let rest = known.map_or(self.rest, |known| known.rest);
         if let Some(id) = rest {
             return id;
         }
-        let service = service.filter(|_| !unlisted).cloned();
-        let id = self.new_operation(service.clone(), None);
-        match service.and_then(|service| self.services.get_mut(&service)) {
+        let id = self.new_operation(listed.cloned(), None);
+        match listed.and_then(|name| self.services.get_mut(name)) {
             Some(known) => known.rest = Some(id),
             None => self.rest = Some(id),
         }
@@ -311,69 +318,6 @@ impl RedBuilder {
                 self.cells.push(Counted { operation, cell, red: RedCell::default() });
                 *vacant.insert(self.cells.len() - 1)
             }
-        }
-    }
-
-    /// Moves the half of the operations that has the fewest requests to the rests of their
-    /// services or, when there are only rests, half of the services to the rest of all. False
-    /// where there is only that.
-    fn shrink(&mut self) -> bool {
-        let mut is_smaller = false;
-        while self.cells.len() > self.max_cells / 2 {
-            let listed = |op: &&Operation| op.moved_to.is_none() && op.service.is_some();
-            let with_names = self.operations.iter().filter(listed).any(|op| op.name.is_some());
-            let mut ranked: Vec<_> = (0..self.operations.len())
-                .map(|at| (&self.operations[at], OperationId(at as u32)))
-                .filter(|(op, _)| listed(op) && op.name.is_some() == with_names)
-                .map(|(op, id)| (op.requests, op.service.clone(), op.name.clone(), id))
-                .collect();
-            if ranked.is_empty() {
-                return is_smaller;
-            }
-            ranked.sort();
-            ranked.truncate(ranked.len().div_ceil(2));
-            for (requests, service, _, id) in ranked {
-                let to = match service.filter(|_| with_names) {
-                    Some(service) => self.rest_of(Some(&service)),
-                    None => self.unlist(id),
-                };
-                self.operations[id.0 as usize].moved_to = Some(to);
-                self.operations[to.0 as usize].requests += requests;
-            }
-            self.count_anew();
-            is_smaller = true;
-        }
-        is_smaller
-    }
-
-    /// The service of `id`, which is its rest, is not told apart any more.
-    fn unlist(&mut self, id: OperationId) -> OperationId {
-        let service = self.operations[id.0 as usize].service.clone();
-        if let Some(known) = service.and_then(|service| self.services.get_mut(&service)) {
-            known.is_unlisted = true;
-        }
-        self.rest_of(None)
-    }
-
-    fn count_anew(&mut self) {
-        self.by_cell.clear();
-        for operation in &mut self.operations {
-            operation.last = None;
-        }
-        for Counted { operation, cell, red } in std::mem::take(&mut self.cells) {
-            let at = self.place(self.current(operation), cell);
-            self.cells[at].red.merge(&red);
-        }
-    }
-}
-
-impl Service {
-    /// Whether the requests of this name are told apart, or there are none.
-    fn tells(&self, name: &str, operations: &[Operation]) -> bool {
-        match self.operations.get(name) {
-            _ if self.is_unlisted => false,
-            Some(id) => operations[id.0 as usize].moved_to.is_none(),
-            None => self.rest.is_none(),
         }
     }
 }

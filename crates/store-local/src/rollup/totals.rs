@@ -191,7 +191,7 @@ impl Totals {
             put_varint(service.operations.len() as u64, &mut out);
             for ((name, kind), total) in &service.operations {
                 put_text(name, &mut out);
-                put_varint(*kind as u64, &mut out);
+                put_varint(kind.cast_unsigned().into(), &mut out);
                 total.encode(&mut out);
             }
         }
@@ -207,7 +207,7 @@ impl Totals {
             totals.merge_rest(Some(&service), &Total::decode(&mut reader)?);
             for _ in 0..reader.count()? {
                 let (name, kind) = (reader.text()?, reader.varint()?);
-                let kind = i32::try_from(kind).ok()?;
+                let kind = u32::try_from(kind).ok()?.cast_signed();
                 totals.merge_operation(&service, name, kind, &Total::decode(&mut reader)?);
             }
         }

@@ -192,6 +192,29 @@ proptest! {
     }
 }
 
+#[test]
+fn what_one_side_does_not_tell_apart_the_sum_does_not() {
+    let requests =
+        |operation| Request { service: 1, operation, cell: 7, duration: 9, is_error: false };
+    // At one cell there is room for a rest only.
+    let rest = count(&[requests(1), requests(2)], 1);
+    let rest = view(&rest).to_builder().unwrap();
+    let listed = count(&[requests(1)], MAX_CELLS);
+    for (mut sum, other) in [(listed.clone(), rest.clone()), (rest, listed)] {
+        sum.merge(&other);
+        let ask = |operation| {
+            let request = RedRequest { service: Some("1"), operation, cells: 7..8 };
+            let mut points = RedPoints::new(7, 1, 1);
+            sum.red_into(&request, &mut points).then(|| points.into_points()[0].durations.count())
+        };
+        assert_eq!(ask(Some("1")), None);
+        let everything = RedRequest { cells: 7..8, ..RedRequest::default() };
+        let mut points = RedPoints::new(7, 1, 1);
+        assert!(sum.red_into(&everything, &mut points));
+        assert_eq!(points.into_points()[0].durations.count(), 3);
+    }
+}
+
 /// Counts what is read.
 #[derive(Debug)]
 struct Counting(MemoryFile, AtomicUsize);
