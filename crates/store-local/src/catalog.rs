@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 /// The name of the database in the data directory.
 pub const CATALOG_FILE: &str = "catalog.sqlite";
 
-pub use late_calls::CALL_CELL;
-
 /// A file of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub i64);
@@ -178,7 +176,12 @@ impl Catalog {
         })
     }
 
-    /// Adds up the late calls in `range`, of whole [`CALL_CELL`]s: those that begin in it.
+    /// Keeps the times of late calls before `recent` only to ten seconds.
+    pub fn round_late_calls(&self, recent: UnixNanos) -> Result<(), StoreError> {
+        self.change(|transaction| late_calls::round(transaction, recent))
+    }
+
+    /// Adds up the late calls in `range`.
     pub fn late_calls(&self, range: TimeRange, sums: &mut CallSums) -> Result<(), StoreError> {
         late_calls::sum(&self.connection.lock(), range, sums)
             .map_err(|error| fault(&self.path, error))

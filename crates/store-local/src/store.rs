@@ -50,6 +50,8 @@ struct Shared {
     insert: Mutex<()>,
     /// Held while a memtable is written to files: one after the other, oldest first.
     flush: Mutex<()>,
+    /// Held while files are merged or removed.
+    maintenance: Mutex<()>,
     tail: TailHub,
     counts: Counts,
     /// Told when there is room for recent data again.

@@ -4,6 +4,7 @@
 
 use carafe_store::Store;
 use carafe_store::conformance::{self, Settle};
+use carafe_store_local::log::Durability;
 use carafe_store_local::{LocalConfig, LocalStore};
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ impl Stores {
         // The suite's data is of 2026, and stays so.
         config.retention_age = None;
         config.maintenance = false;
+        // Hundreds of stores: what survives a loss of power is tested elsewhere.
+        config.log.durability = Durability::Os;
         tune(&mut config);
         let store = LocalStore::open(config).unwrap();
         self.open.lock().push(Arc::downgrade(&store));

@@ -39,12 +39,12 @@ CREATE TABLE garbage (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE late_call (
-    cell INTEGER NOT NULL,
+    start INTEGER NOT NULL,
     caller TEXT NOT NULL,
     called TEXT NOT NULL,
     call_count INTEGER NOT NULL,
     error_count INTEGER NOT NULL,
-    PRIMARY KEY (cell, caller, called)
+    PRIMARY KEY (start, caller, called)
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -74,7 +74,7 @@ fn another_format_and_damage_are_named() {
 }
 
 #[test]
-fn late_calls_add_up_in_whole_cells() {
+fn late_calls_add_up() {
     let directory = tempfile::tempdir().unwrap();
     let (catalog, _) = open(&directory);
     let call = |seconds: u64, called: &str, is_error| Call {
@@ -84,7 +84,7 @@ fn late_calls_add_up_in_whole_cells() {
         is_error,
     };
     catalog.flushed(1, &[], &[call(5, "b", false), call(9, "b", true)]).unwrap();
-    catalog.flushed(2, &[], &[call(8, "b", false), call(25, "c", true)]).unwrap();
+    catalog.flushed(2, &[], &[call(9, "b", false), call(25, "c", true)]).unwrap();
     let sums = |start: u64, end: u64| {
         let mut sums = CallSums::default();
         let [start, end] = [start, end].map(|seconds| UnixNanos(seconds * 1_000_000_000));
@@ -92,10 +92,14 @@ fn late_calls_add_up_in_whole_cells() {
         let edges = sums.finish().into_iter();
         edges.map(|edge| (edge.child.to_string(), edge.calls, edge.errors)).collect::<Vec<_>>()
     };
-    assert_eq!(sums(0, 30), [("b".into(), 3, 1), ("c".into(), 1, 1)]);
-    assert_eq!(sums(1, 20), [("c".into(), 1, 1)]);
-    assert_eq!(sums(0, 19), [("b".into(), 3, 1)]);
-    let ten = UnixNanos(10_000_000_000);
-    catalog.evicted(&[], [0; 3], ten).unwrap();
+    let all = [("b".into(), 3, 1), ("c".into(), 1, 1)];
+    assert_eq!(sums(0, 30), all);
+    assert_eq!(sums(6, 20), [("b".into(), 2, 1)]);
+    catalog.round_late_calls(UnixNanos(20_000_000_000)).unwrap();
+    catalog.round_late_calls(UnixNanos(20_000_000_000)).unwrap();
+    assert_eq!(sums(0, 30), all);
+    assert_eq!((sums(6, 20), sums(0, 0)), (vec![], vec![("b".into(), 3, 1)]));
+    assert_eq!(sums(25, 25), [("c".into(), 1, 1)], "what is recent stays exact");
+    catalog.evicted(&[], [0; 3], UnixNanos(10_000_000_000)).unwrap();
     assert_eq!(sums(0, 30), [("c".into(), 1, 1)]);
 }

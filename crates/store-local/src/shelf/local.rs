@@ -4,6 +4,8 @@ use super::{NewFile, Shelf};
 use crate::disk::{Disk, DiskFile, disk_error};
 use crate::files::{FileAccess, LocalFile};
 use carafe_store::StoreError;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,29 +17,38 @@ const WRITE_BYTES: usize = 1 << 20;
 pub struct LocalShelf {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    /// Directories that are known to be there and safe.
+    made: Mutex<HashSet<PathBuf>>,
 }
 
 impl LocalShelf {
     /// The files below `root`, which is made when it is needed.
     pub fn new(disk: Arc<dyn Disk>, root: impl Into<PathBuf>) -> Self {
-        Self { disk, root: root.into() }
+        Self { disk, root: root.into(), made: Mutex::default() }
     }
 
     /// Makes the directories above `path`, and their names safe.
     fn make_parents(&self, path: &Path) -> Result<(), StoreError> {
         let Some(parent) = path.parent() else { return Ok(()) };
+        if self.made.lock().contains(parent) {
+            return Ok(());
+        }
         let make = || {
             self.disk.create_dir_all(parent)?;
-            // From the new directory up to the root: each holds the name of the one before.
+            // From above the new directory to above the root: each holds the name of the one
+            // before.
+            let above = self.root.parent();
             for directory in parent.ancestors().skip(1) {
                 self.disk.sync_dir(directory)?;
-                if directory == self.root {
+                if Some(directory) == above {
                     break;
                 }
             }
             Ok(())
         };
-        make().map_err(|error| disk_error("cannot make the directory", parent, error))
+        make().map_err(|error| disk_error("cannot make the directory", parent, error))?;
+        self.made.lock().insert(parent.to_owned());
+        Ok(())
     }
 }
 
@@ -88,7 +99,12 @@ impl Shelf for LocalShelf {
 
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         let path = self.root.join(path);
-        match self.disk.remove(&path) {
+        // Synced, because nobody knows of a file whose removal was entered and then lost.
+        let remove = || {
+            self.disk.remove(&path)?;
+            path.parent().map_or(Ok(()), |parent| self.disk.sync_dir(parent))
+        };
+        match remove() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             outcome => outcome.map_err(|error| disk_error("cannot remove", &path, error)),
         }

@@ -16,12 +16,20 @@ use carafe_telemetry::{Signal, UnixNanos};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// For how long the times of calls that were found late are exact.
+const EXACT_CALLS: Duration = Duration::from_secs(3_600);
 
 impl Shared {
     /// Does all that is to be done now.
     pub(super) fn maintain(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.maintenance.lock();
         self.set_damaged_aside()?;
-        self.expire(UnixNanos::now())?;
+        let now = UnixNanos::now();
+        self.expire(now)?;
+        let recent = now.0.saturating_sub(EXACT_CALLS.as_nanos() as u64);
+        self.catalog.round_late_calls(UnixNanos(recent))?;
         while !self.wake.is_stopping() && self.merge_once(UnixNanos::now())? {
             self.set_damaged_aside()?;
             self.remove_unused()?;
@@ -86,6 +94,7 @@ impl Shared {
 
     /// Merges as if nothing had been flushed for long.
     pub(super) fn merge_all(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.maintenance.lock();
         let long = compact::SETTLED.as_nanos() as u64;
         let later = UnixNanos(UnixNanos::now().0.saturating_add(2 * long));
         while self.merge_once(later)? {

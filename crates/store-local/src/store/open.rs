@@ -6,7 +6,7 @@ use super::{Counts, LocalStore, Shared};
 use crate::calls::Calls;
 use crate::catalog::{Catalog, Contents};
 use crate::config::LocalConfig;
-use crate::disk::{Disk, RealDisk, disk_error};
+use crate::disk::{Disk, RealDisk};
 use crate::files::metadata::MetadataCache;
 use crate::lock::DirLock;
 use crate::log::{Log, Replay};
@@ -45,8 +45,6 @@ impl LocalStore {
     /// As [`open`](Self::open).
     pub fn open_on(disk: Arc<dyn Disk>, config: LocalConfig) -> Result<Arc<Self>, StoreError> {
         let directory = config.directory.clone();
-        disk.create_dir_all(&directory)
-            .map_err(|error| disk_error("cannot make the data directory", &directory, error))?;
         let lock = DirLock::acquire(&directory, &config.program)?;
         let (catalog, contents) = Catalog::open(&directory)?;
         let shelf: Arc<dyn Shelf> =
@@ -105,6 +103,7 @@ impl Shared {
             state: RwLock::new(Arc::new(state)),
             insert: Mutex::new(()),
             flush: Mutex::new(()),
+            maintenance: Mutex::new(()),
             tail: TailHub::default(),
             counts: Counts::default(),
             room: Notify::new(),
