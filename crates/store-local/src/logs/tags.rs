@@ -67,11 +67,6 @@ impl TagIndex {
             self.keys.clear();
         }
         let key = *self.keys.entry_ref(key).or_insert_with(|| TagKey::new(key));
-        // The two zeroes are equal, but not their texts.
-        if value == ValueView::Double(0.0) {
-            self.table.insert(key.with("0"));
-            self.table.insert(key.with("-0"));
-        }
         self.table.insert(key.with(&value.text()));
     }
 
