@@ -17,9 +17,29 @@ pub mod simulated;
 /// A place for files. Nothing is safe before it is synced: bytes by
 /// [`DiskFile::sync_data`], names by [`Disk::sync_dir`] of the directory that holds them.
 pub trait Disk: Send + Sync {
-    /// Makes a directory and those above it, readable by their owner only. No error when it
-    /// is there. Each new name is safe once the directory above it is synced.
-    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes one directory, readable by its owner only; an error when it is there. Its name is
+    /// safe once the directory above it is synced.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it, and their names safe where they are new: all that
+    /// will be synced within hangs on them. No error when it is there.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        // Of a relative name.
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        let created = self.create_dir(path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound if parent != Path::new(".") => {
+                self.create_dir_all(parent)?;
+                self.create_dir(path)
+            }
+            _ => Err(error),
+        });
+        match created {
+            Ok(()) => self.sync_dir(parent),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Makes a new, empty file to be written at its end; an error when it is there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
@@ -78,9 +98,9 @@ impl DiskFile for RealFile {
 }
 
 impl Disk for RealDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        fs::DirBuilder::new().mode(0o700).create(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -152,6 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("deep/log");
         assert_eq!(RealDisk.list(&log).unwrap(), Vec::<String>::new());
+        RealDisk.create_dir_all(&log).unwrap();
         RealDisk.create_dir_all(&log).unwrap();
         let path = log.join("a");
         let mut file = RealDisk.create(&path).unwrap();

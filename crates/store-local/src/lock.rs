@@ -3,12 +3,12 @@
 //! The lock is the operating system's, on a file: it goes with the process, however that
 //! ends. What stands in the file is for people, and for those who want to reach the holder.
 
-use crate::disk::disk_error;
+use crate::disk::{Disk, RealDisk, disk_error};
 use carafe_store::{StoreError, StoreErrorKind};
 use serde::{Deserialize, Serialize};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
@@ -50,7 +50,7 @@ impl DirLock {
     /// [`StoreErrorKind::Unavailable`] when another process has it, naming that, or when the
     /// file system does not let us.
     pub fn acquire(dir: &Path, program: &str) -> Result<Self, StoreError> {
-        make(dir).map_err(|error| disk_error("cannot create", dir, error))?;
+        RealDisk.create_dir_all(dir).map_err(|error| disk_error("cannot create", dir, error))?;
         let path = dir.join(LOCK_FILE);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -100,19 +100,6 @@ impl DirLock {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&text)
     }
-}
-
-/// Makes the directory, and makes its name and those above it that are new safe: all that will
-/// ever be synced in it hangs on them.
-fn make(dir: &Path) -> io::Result<()> {
-    let new: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    for parent in new.into_iter().filter_map(Path::parent) {
-        // The parent of a relative name.
-        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn taken(dir: &Path, holder: Option<Holder>) -> StoreError {

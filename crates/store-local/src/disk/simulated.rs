@@ -108,14 +108,11 @@ impl State {
 }
 
 impl Disk for SimulatedDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.step()?;
-        RealDisk.create_dir_all(path)?;
-        let below = path.ancestors().take_while(|above| *above != self.root);
-        let mut new: Vec<&Path> = below.collect();
-        new.reverse();
-        new.into_iter().for_each(|dir| state.model.add_dir(dir));
+        RealDisk.create_dir(path)?;
+        state.model.add_dir(path);
         Ok(())
     }
 
@@ -243,7 +240,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let disk = SimulatedDisk::new(root.path(), 1).unwrap();
         let dir = root.path().join("log");
-        disk.create_dir_all(&dir).unwrap();
+        disk.create_dir(&dir).unwrap();
         let mut file = disk.create(&dir.join("a")).unwrap();
         file.write_all(&[1; 1_000]).unwrap();
         file.sync_data().unwrap();
@@ -265,6 +262,17 @@ mod tests {
         assert!(has(&|image| (1_001..3_000).contains(&image.len())), "torn");
         assert!(has(&|image| image.len() > 1_000 && image[1_000..].contains(&0)), "reordered");
         assert_eq!(found(&disk, 7, "log/a"), found(&disk, 7, "log/a"), "a seed is a seed");
+    }
+
+    #[test]
+    fn all_new_directories_are_safe_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = SimulatedDisk::new(root.path(), 1).unwrap();
+        let dir = root.path().join("files/traces");
+        disk.create_dir_all(&dir).unwrap();
+        disk.create(&dir.join("a")).unwrap();
+        disk.sync_dir(&dir).unwrap();
+        assert!((0..32).all(|seed| found(&disk, seed, "files/traces/a").is_some()));
     }
 
     #[test]

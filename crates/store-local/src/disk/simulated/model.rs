@@ -64,7 +64,6 @@ impl Names {
 pub(super) struct Model {
     files: BTreeMap<u64, FileModel>,
     visible: BTreeMap<PathBuf, u64>,
-    seen_dirs: BTreeSet<PathBuf>,
     synced: Names,
     changes: Vec<NameChange>,
     next_id: u64,
@@ -79,7 +78,6 @@ impl Model {
             for entry in fs::read_dir(&dir)? {
                 let path = entry?.path();
                 if path.is_dir() {
-                    model.seen_dirs.insert(path.clone());
                     model.synced.dirs.insert(path.clone());
                     left.push(path);
                 } else {
@@ -102,9 +100,7 @@ impl Model {
     }
 
     pub(super) fn add_dir(&mut self, path: &Path) {
-        if self.seen_dirs.insert(path.to_owned()) {
-            self.changes.push(NameChange::Dir(path.to_owned()));
-        }
+        self.changes.push(NameChange::Dir(path.to_owned()));
     }
 
     pub(super) fn add_file(&mut self, path: &Path) -> u64 {
