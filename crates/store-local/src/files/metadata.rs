@@ -1,6 +1,6 @@
 //! Footers of Parquet files, kept while they fit.
 
-use super::{FileAccess, ParquetAccess};
+use super::{FileAccess, ParquetAccess, corrupt};
 use crate::parquet_io::guarded;
 use carafe_store::StoreError;
 use parking_lot::Mutex;
@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// What the footers in memory may take, unless it is said otherwise: about 10,000 row groups.
 pub const DEFAULT_METADATA_BYTES: usize = 128 << 20;
+
+/// Most rows of a row group: far more than is written, and few enough to make room for.
+const MAX_GROUP_ROWS: i64 = 1 << 24;
 
 /// Footers of Parquet files by the names of the files. Over the limit those go that were not
 /// asked for the longest; one that is larger than the limit is not kept at all.
@@ -53,6 +56,12 @@ impl MetadataCache {
                 .with_offset_index_policy(PageIndexPolicy::Optional);
             ArrowReaderMetadata::load(&access, options)
         })?;
+        let groups = metadata.metadata().row_groups();
+        let is_sound = |rows: i64| (0..=MAX_GROUP_ROWS).contains(&rows);
+        if let Some(odd) = groups.iter().find(|group| !is_sound(group.num_rows())) {
+            let rows = odd.num_rows();
+            return Err(corrupt(file.name(), format!("a row group has {rows} rows")));
+        }
         let bytes = metadata.metadata().memory_size();
         if bytes <= self.max_bytes {
             self.entries.lock().insert(file.name(), &metadata, bytes, self.max_bytes);

@@ -113,26 +113,68 @@ pub const PROMOTED: &[(&str, PromotedType)] = &[
     ("url.path", PromotedType::Text),
     ("http.url", PromotedType::Text),
     ("url.full", PromotedType::Text),
+    ("http.scheme", PromotedType::Text),
+    ("url.scheme", PromotedType::Text),
+    ("http.flavor", PromotedType::Text),
+    ("network.protocol.version", PromotedType::Text),
     ("http.host", PromotedType::Text),
     ("server.address", PromotedType::Text),
+    ("server.port", PromotedType::Int),
+    ("net.host.name", PromotedType::Text),
+    ("net.host.port", PromotedType::Int),
     ("net.peer.name", PromotedType::Text),
     ("net.peer.port", PromotedType::Int),
-    ("server.port", PromotedType::Int),
+    ("net.peer.ip", PromotedType::Text),
+    ("net.sock.peer.addr", PromotedType::Text),
+    ("net.sock.peer.port", PromotedType::Int),
+    ("network.peer.address", PromotedType::Text),
+    ("network.peer.port", PromotedType::Int),
+    ("network.transport", PromotedType::Text),
+    ("http.client_ip", PromotedType::Text),
     ("client.address", PromotedType::Text),
-    ("user_agent.original", PromotedType::Text),
     ("http.user_agent", PromotedType::Text),
+    ("user_agent.original", PromotedType::Text),
+    ("user.id", PromotedType::Text),
+    ("enduser.id", PromotedType::Text),
+    ("session.id", PromotedType::Text),
     ("db.system", PromotedType::Text),
     ("db.system.name", PromotedType::Text),
     ("db.name", PromotedType::Text),
     ("db.namespace", PromotedType::Text),
+    ("db.operation", PromotedType::Text),
+    ("db.operation.name", PromotedType::Text),
+    ("db.sql.table", PromotedType::Text),
+    ("db.collection.name", PromotedType::Text),
     ("db.statement", PromotedType::Text),
     ("db.query.text", PromotedType::Text),
     ("messaging.system", PromotedType::Text),
     ("messaging.destination.name", PromotedType::Text),
+    ("messaging.message.id", PromotedType::Text),
     ("rpc.system", PromotedType::Text),
     ("rpc.service", PromotedType::Text),
     ("rpc.method", PromotedType::Text),
+    ("rpc.grpc.status_code", PromotedType::Int),
+    ("code.function.name", PromotedType::Text),
+    ("code.file.path", PromotedType::Text),
+    ("code.line.number", PromotedType::Int),
+    ("thread.id", PromotedType::Int),
+    ("thread.name", PromotedType::Text),
     ("error.type", PromotedType::Text),
+];
+
+/// Those of [`PROMOTED`] whose values mostly differ from span to span: a dictionary of them
+/// would take more than they do.
+pub const MOSTLY_UNIQUE: &[&str] = &[
+    "http.url",
+    "url.full",
+    "net.peer.ip",
+    "net.sock.peer.addr",
+    "net.sock.peer.port",
+    "network.peer.address",
+    "network.peer.port",
+    "http.client_ip",
+    "client.address",
+    "messaging.message.id",
 ];
 
 /// The most promoted attributes that a file may have: an order names them by one byte.
@@ -271,6 +313,8 @@ mod tests {
         assert_eq!(names.len(), schema.fields().len());
         assert_eq!(promoted_of(&schema).unwrap(), promoted());
         const { assert!(PROMOTED.len() <= MAX_PROMOTED) };
+        let known = |key: &&str| PROMOTED.iter().any(|(promoted, _)| promoted == key);
+        assert!(MOSTLY_UNIQUE.iter().all(known));
     }
 
     #[test]

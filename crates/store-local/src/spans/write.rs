@@ -173,18 +173,27 @@ fn properties() -> WriterProperties {
             },
         ]));
     // Times: what prunes row groups, and differences that are small.
-    for column in [column::START_TIME, column::DURATION_NANO] {
+    let times = [
+        (column::START_TIME, Encoding::DELTA_BINARY_PACKED),
+        (column::DURATION_NANO, Encoding::BYTE_STREAM_SPLIT),
+    ];
+    for (column, encoding) in times {
         properties = properties
             .set_column_statistics_enabled(path(column), EnabledStatistics::Chunk)
             .set_column_dictionary_enabled(path(column), false)
-            .set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);
+            .set_column_encoding(path(column), encoding);
     }
     // Random bytes, each once: nothing to gain.
     properties = properties
         .set_column_dictionary_enabled(path(column::SPAN_ID), false)
         .set_column_compression(path(column::SPAN_ID), Compression::UNCOMPRESSED);
-    for column in [column::ATTRIBUTES_REST, column::EVENTS, column::LINKS] {
+    // Messages differ, and zstd finds the parent of siblings better than a dictionary does.
+    for column in [column::PARENT_SPAN_ID, column::ATTRIBUTES_REST, column::EVENTS, column::LINKS] {
         properties = properties.set_column_dictionary_enabled(path(column), false);
+    }
+    for key in schema::MOSTLY_UNIQUE {
+        let path = ColumnPath::new(vec![(*key).to_owned()]);
+        properties = properties.set_column_dictionary_enabled(path, false);
     }
     properties.build()
 }
