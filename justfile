@@ -42,6 +42,14 @@ proofs seconds="60":
 bench *args:
     bench/agent/run {{args}}
 
+# What the store costs, beside the peers that are there (bench/store/README.md)
+bench-store *args:
+    bench/store/run {{args}}
+
+# Kills, damaged files and a full disk under the embedded store (tests/crash/README.md)
+crash *args:
+    scripts/crash-suite {{args}}
+
 # The web UI with live reload
 ui:
     npm --prefix web run dev

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import machine
 import queries
-from generator import Load, load
+from generator import Summary, load
 from queries import KINDS, Answer, Questions, ask
 from servers import SERVERS, Carafe, Server
 
@@ -35,7 +35,7 @@ class Side:
     name: str
     version: str
     durability: str
-    load: Load | None = None
+    load: Summary | None = None
     #: Of the server's process, until the last acknowledgement and until it had come to rest.
     cpu_s: float = 0.0
     settled_cpu_s: float = 0.0
@@ -53,6 +53,8 @@ def fill(server: Server, options, spans: int, start: str, side: Side) -> None:
     server.start()
     before = machine.cpu_ns(server.pid)
     side.load = load(options, server.otlp_url, spans, start)
+    if side.load.lost:
+        print(f"  {server.name}: {side.load.lost:,} spans were rejected for good")
     side.cpu_s = (machine.cpu_ns(server.pid) - before) / 1e9
     side.settle_s = machine.settle(server.pid)
     side.settled_cpu_s = (machine.cpu_ns(server.pid) - before) / 1e9
@@ -167,13 +169,13 @@ def report(sides: list[Side], spans: int) -> None:
     row("---", ["---:" for _ in sides])
     loads = [side.load for side in sides]
     row("spans per second", ratios([each.per_second for each in loads], True, ",.0f"))
-    per_cpu = [spans / side.cpu_s for side in sides]
+    per_cpu = [side.load.spans / side.cpu_s for side in sides]
     row("spans per CPU-second, until acknowledged", ratios(per_cpu, True, ",.0f"))
-    settled = [spans / side.settled_cpu_s for side in sides]
+    settled = [side.load.spans / side.settled_cpu_s for side in sides]
     row("spans per CPU-second, until at rest", ratios(settled, True, ",.0f"))
     row("CPU s per million spans", [f"{side.settled_cpu_s / million:.2f}" for side in sides])
     row("acknowledgement p50 / p99, ms", [f"{each.p50_ms} / {each.p99_ms}" for each in loads])
-    row("refused", [str(each.refused) for each in loads])
+    row("refusals that were retried", [f"{each.retries:,}" for each in loads])
     row("RSS, peak, MiB", ratios([side.rss_peak_mib for side in sides], False, ",.0f"))
     row("RSS, at rest, MiB", ratios([side.rss_rest_mib for side in sides], False, ",.0f"))
     row("bytes on disk per span", ratios([side.disk_bytes / spans for side in sides], False, ".1f"))
