@@ -8,6 +8,7 @@
 //! `CARAFE_POWER_SEEDS=1000..2000` runs other seeds than the usual ones.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod full;
 mod items;
 
 use carafe_store::Store;
@@ -33,7 +34,7 @@ const STEPS: usize = 700;
 const BURSTS: usize = 200;
 
 /// In memory where that is possible: the real disk would only make it slow.
-fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
@@ -92,7 +93,7 @@ async fn run(root: &Path, disk: &SimulatedDisk, random: &mut Random, ledger: &mu
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
