@@ -220,7 +220,8 @@ pub struct LogQuery {
     pub service: Option<String>,
     /// Its body contains this, ASCII letters of either case.
     pub text: Option<String>,
-    /// Its severity number is at least this (1 to 24); a record without one has 0.
+    /// Its severity number is at least this (1 to 24); 0 for all records, also those whose
+    /// number is none of OTLP's.
     pub min_severity: i32,
     /// It belongs to this trace.
     pub trace_id: Option<TraceId>,
@@ -249,10 +250,15 @@ impl LogQuery {
         }
     }
 
+    /// Whether a record of this severity number can match.
+    pub fn takes_severity(&self, number: i32) -> bool {
+        self.min_severity <= 0 || number >= self.min_severity
+    }
+
     /// Whether `log` fulfils all conditions.
     pub fn matches(&self, log: &LogRecord) -> bool {
         self.service.as_deref().is_none_or(|service| *log.resource.service == *service)
-            && log.log.severity_number >= self.min_severity
+            && self.takes_severity(log.log.severity_number)
             && self.trace_id.is_none_or(|id| log.trace_id == Some(id))
             && self.range.contains(log.time)
             && self.text.as_deref().is_none_or(|text| {

@@ -100,7 +100,7 @@ impl<'a> RecentLog<'a> {
         text: Option<&TextSearch>,
     ) -> Result<bool, StoreError> {
         let messages = || Some([self.item(), &*self.resource().bytes, &*self.scope().bytes]);
-        let may_match = self.row.severity_number >= query.min_severity
+        let may_match = query.takes_severity(self.row.severity_number)
             && query.trace_id.is_none_or(|id| self.row.trace_id == Some(id))
             && need.may_have(&self.resource().record.service, &messages);
         let Some(text) = text.filter(|_| may_match) else { return Ok(may_match) };

@@ -36,7 +36,8 @@ pub(super) fn pages(
     for group in 0..metadata.num_row_groups() {
         let times = row_group_times(metadata, group, TIME_COLUMN);
         let overlaps = times.start <= query.range.end && query.range.start <= times.end;
-        if !overlaps || max_severity(metadata, group).is_some_and(|max| max < query.min_severity) {
+        if !overlaps || max_severity(metadata, group).is_some_and(|max| !query.takes_severity(max))
+        {
             groups.remove(group);
         }
     }

@@ -144,7 +144,7 @@ impl<'a> LogScan<'a> {
             let time = UnixNanos(columns.time.value(*row).cast_unsigned());
             let severities = columns.severity_number;
             query.range.contains(time)
-                && severities.is_none_or(|column| column.value(*row) >= query.min_severity)
+                && severities.is_none_or(|column| query.takes_severity(column.value(*row)))
                 && columns.trace_id.is_none_or(|column| {
                     let id = column.is_valid(*row).then(|| column.value(*row));
                     query.trace_id.is_none_or(|wanted| id == Some(&wanted.0))
