@@ -61,7 +61,7 @@ fn child(kind: Kind, tag: u64, signal: Signal) -> Option<Kind> {
     })
 }
 
-/// Rewrites a valid request of traces or logs: fields in another order, some twice, unknown
+/// Rewrites a request of traces or logs that prost wrote: fields in another order, some twice, unknown
 /// ones and groups between them, numbers in more bytes than they need; with `damage`, some
 /// bytes are no longer what they were, and the result may be invalid.
 pub fn scramble(signal: Signal, bytes: &[u8], seed: u64, damage: bool) -> Vec<u8> {
