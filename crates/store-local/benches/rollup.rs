@@ -39,9 +39,9 @@ fn spans(builder: &mut RollupBuilder) -> Vec<(SeriesId, RolledSpan)> {
             let span = RolledSpan {
                 start: UnixNanos(3_600_000_000_000 * 490_000 + at),
                 // Most around 5 ms, some much longer.
-                duration: 1_000_000 + random % 8_000_000 * (1 + random >> 60),
-                answers: random % 3 == 0,
-                is_error: random % 50 == 0,
+                duration: 1_000_000 + random % 8_000_000 * (1 + (random >> 60)),
+                answers: random.is_multiple_of(3),
+                is_error: random.is_multiple_of(50),
             };
             (series[(random >> 32) as usize % series.len()], span)
         })
