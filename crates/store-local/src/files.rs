@@ -3,6 +3,7 @@
 //! A file is written once, under a name that is never used again, and read at random places
 //! from then on. [`FileAccess`] is all that the readers of Parquet and side files know of it.
 
+pub mod checked;
 pub mod metadata;
 
 use bytes::{Buf, Bytes};

@@ -6,10 +6,10 @@ use crate::logs::write_logs;
 use crate::memtable::Memtable;
 use crate::metrics::write_metrics;
 use crate::recent::{RecentSpan, RecentSpans, SpanSnapshot};
-use crate::shelf::{self, Shelf};
+use crate::shelf::Shelf;
 use crate::spans::{ResourceRef, ScopeRef, SpanBatchBuilder, SpanRef, write_spans};
 use crate::window::{FIRST_WINDOW_SECONDS, LAST_WINDOW_SECONDS, Window};
-use crate::writing::Planned;
+use crate::writing::{Output, Planned};
 use arrow_array::RecordBatch;
 use carafe_store::{StoreError, StoreErrorKind, TimeRange};
 use carafe_telemetry::view::SpanView;
@@ -103,7 +103,7 @@ impl Flush<'_> {
         let logs = self.memtable.log_snapshot();
         for (window, extent) in self.windows(logs.times().map(|(time, _)| time)) {
             let planned = self.planned(Signal::Logs, window);
-            let write = |out: &mut dyn shelf::NewFile| write_logs(logs.batches(extent), out);
+            let write = |out: &mut Output| write_logs(logs.batches(extent), out);
             files.push(planned.write(self.shelf, write)?);
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Flush<'_> {
         for (window, extent) in self.windows(metrics.times()) {
             let planned = self.planned(Signal::Metrics, window);
             let points = metrics.in_file_order(extent).map(Ok);
-            let write = |out: &mut dyn shelf::NewFile| write_metrics(points, out);
+            let write = |out: &mut Output| write_metrics(points, out);
             files.push(planned.write(self.shelf, write)?);
         }
         Ok(())

@@ -4,6 +4,7 @@
 use crate::budget::Budget;
 use crate::catalog::FileEntry;
 use crate::files::FileAccess;
+use crate::files::checked::Checked;
 use crate::files::metadata::MetadataCache;
 use crate::shelf::{DATA, SIDE, Shelf};
 use crate::source::{LogSource, MetricSource, Scan, SpanHit, SpanSource, Want};
@@ -93,7 +94,7 @@ impl<F: Openable> Stored<F> {
             let Library { shelf, footers, .. } = &*self.library;
             let data = shelf.open(&format!("{path}.{DATA}"))?;
             let side = shelf.open(&format!("{path}.{SIDE}"))?;
-            F::open(data, side, footers)
+            F::open(Arc::new(Checked::new(data, Arc::clone(&side))), side, footers)
         };
         match open() {
             Ok(file) => Ok(Some(Arc::clone(self.file.get_or_init(|| Arc::new(file))))),

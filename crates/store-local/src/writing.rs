@@ -2,6 +2,7 @@
 
 use crate::catalog::NewFile;
 use crate::disk::disk_error;
+use crate::files::checked::Summing;
 use crate::index::side_file::{Section, SideFileWriter};
 use crate::shelf::{self, DATA, SIDE, Shelf};
 use crate::spans;
@@ -27,6 +28,9 @@ impl From<spans::Written> for Written {
         Self { rows: spans.rows, extent: spans.extent, traces: spans.traces, side: spans.side }
     }
 }
+
+/// Where a data file is written to.
+pub type Output = Summing<Box<dyn shelf::NewFile>>;
 
 /// A file that is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -58,18 +62,20 @@ impl Planned {
     pub fn write<T: Into<Written>>(
         &self,
         shelf: &dyn Shelf,
-        write: impl FnOnce(&mut dyn shelf::NewFile) -> Result<T, StoreError>,
+        write: impl FnOnce(&mut Output) -> Result<T, StoreError>,
     ) -> Result<NewFile, StoreError> {
         let path = self.path();
         let (data, side) = (format!("{path}.{DATA}"), format!("{path}.{SIDE}"));
         let remove = || [&data, &side].into_iter().try_for_each(|path| shelf.remove(path));
         remove()?;
         let attempt = || {
-            let mut file = shelf.create(&data)?;
-            let written: Written = write(&mut *file)?.into();
+            let mut file = Summing::new(shelf.create(&data)?);
+            let written: Written = write(&mut file)?.into();
+            let (checksums, file) = file.finish();
             let data_bytes = file.finish()?;
             let mut file = shelf.create(&side)?;
             let mut sections = SideFileWriter::new();
+            sections.add(Section::Checksums, checksums);
             for (section, bytes) in written.side {
                 sections.add(section, bytes);
             }

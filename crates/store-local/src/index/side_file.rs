@@ -48,11 +48,13 @@ pub enum Section {
     Keys = 7,
     /// Sums by service, operation and kind.
     Totals = 8,
+    /// Checksums of the Parquet file.
+    Checksums = 9,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TraceBlooms,
         Self::TagBlooms,
         Self::Tokens,
@@ -61,6 +63,7 @@ impl Section {
         Self::Edges,
         Self::Keys,
         Self::Totals,
+        Self::Checksums,
     ];
 }
 

@@ -127,5 +127,5 @@ fn a_newer_version_is_refused_by_its_number() {
 
 #[test]
 fn the_sections_numbers_are_those_of_the_format() {
-    assert_eq!(Section::ALL.map(|section| section as u16), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(Section::ALL.map(|section| section as u16), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
