@@ -13,7 +13,7 @@ use arrow_array::{
 use carafe_store::{LogRecord, ResourceRecord, ScopeRecord, StoreError};
 use carafe_telemetry::otlp::{self, AnyValue};
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use prost::{DecodeError, Message};
 use std::sync::Arc;
 
@@ -275,6 +275,16 @@ impl<'a> LogColumns<'a> {
 /// Messages and their schemas, with what they decode to.
 type Shared<T> = HashMap<(Vec<u8>, String), Arc<T>>;
 
+/// A key of [`Shared`], borrowed.
+#[derive(Hash)]
+struct Borrowed<'a>(&'a [u8], &'a str);
+
+impl Equivalent<(Vec<u8>, String)> for Borrowed<'_> {
+    fn equivalent(&self, (bytes, schema_url): &(Vec<u8>, String)) -> bool {
+        self.0 == bytes && self.1 == schema_url
+    }
+}
+
 /// Makes log records of rows. Equal resources and scopes are shared between the records.
 #[derive(Debug, Default)]
 pub(super) struct LogReader {
@@ -288,13 +298,12 @@ fn shared<T>(
     schema_url: &str,
     decode: impl FnOnce() -> Result<T, DecodeError>,
 ) -> Result<Arc<T>, DecodeError> {
-    let key = (bytes.to_vec(), schema_url.to_owned());
-    if let Some(shared) = known.get(&key) {
+    if let Some(shared) = known.get(&Borrowed(bytes, schema_url)) {
         return Ok(Arc::clone(shared));
     }
     let decoded = Arc::new(decode()?);
     if known.len() < MAX_SHARED {
-        known.insert(key, Arc::clone(&decoded));
+        known.insert((bytes.to_vec(), schema_url.to_owned()), Arc::clone(&decoded));
     }
     Ok(decoded)
 }

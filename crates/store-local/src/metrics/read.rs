@@ -88,7 +88,10 @@ impl<'a> PointColumns<'a> {
     }
 }
 
-/// Gives points their series, each decoded once.
+/// How many decoded series are remembered at once: some ten megabytes.
+const MAX_DECODED: usize = 16_384;
+
+/// Gives points their series, each decoded once as long as they are few.
 pub(super) struct SeriesOfRows<'a> {
     table: &'a SeriesTable,
     decoder: SeriesDecoder<'a>,
@@ -112,6 +115,9 @@ impl<'a> SeriesOfRows<'a> {
             Some(series) => Arc::clone(series),
             None => {
                 let series = self.decoder.series(&self.table.entry(number as usize)?)?;
+                if self.decoded.len() >= MAX_DECODED {
+                    self.decoded.clear();
+                }
                 self.decoded.insert(number, Arc::clone(&series));
                 series
             }
