@@ -81,8 +81,18 @@ impl RedPoints {
 
     /// The point that a cell belongs to; none outside of all.
     fn point(&mut self, cell: u64) -> Option<&mut RedCell> {
-        let at = cell.checked_sub(self.first)? / self.step;
-        self.points.get_mut(usize::try_from(at).ok()?)
+        let at = self.place(cell)?;
+        self.points.get_mut(at)
+    }
+
+    /// The first cell of the point that a cell belongs to; none outside of all.
+    fn first_cell_of(&self, cell: u64) -> Option<u64> {
+        Some(self.first + self.place(cell)? as u64 * self.step)
+    }
+
+    fn place(&self, cell: u64) -> Option<usize> {
+        let at = usize::try_from(cell.checked_sub(self.first)? / self.step).ok()?;
+        (at < self.points.len()).then_some(at)
     }
 
     /// Whether cells of `length` cells never lie in two points.

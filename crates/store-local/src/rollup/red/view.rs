@@ -58,8 +58,8 @@ impl RedView {
     }
 
     /// Adds to `points` what is asked for, from the longest cells that fit the points and the
-    /// range. False, and nothing is added, where that is not told apart from a rest: then
-    /// only the spans can tell.
+    /// range. False where that is not told apart from a rest: then only the spans can tell.
+    /// Then, and when there is an error, nothing is added.
     pub fn red_into(
         &self,
         request: &RedRequest<'_>,
@@ -70,8 +70,14 @@ impl RedView {
             return Ok(true);
         }
         let Some(series) = self.series(request)? else { return Ok(false) };
+        let mut sums = Sums { grid: points, sums: Vec::new() };
         for levels in series {
-            self.add(&levels, LEVELS.len() - 1, cells.clone(), points)?;
+            self.add(&levels, LEVELS.len() - 1, cells.clone(), &mut sums)?;
+        }
+        for (cell, sum) in sums.sums {
+            if let Some(point) = points.point(cell) {
+                point.merge(&sum);
+            }
         }
         Ok(true)
     }
@@ -140,7 +146,7 @@ impl RedView {
         levels: &Levels,
         level: usize,
         range: Range<u64>,
-        points: &mut RedPoints,
+        sums: &mut Sums<'_>,
     ) -> Result<(), StoreError> {
         if range.is_empty() {
             return Ok(());
@@ -155,17 +161,17 @@ impl RedView {
             true => self.extent.end.div_ceil(length),
             false => range.end / length,
         };
-        let place = levels[level].filter(|_| points.fits(length) && start < end);
+        let place = levels[level].filter(|_| sums.grid.fits(length) && start < end);
         match (place, level.checked_sub(1)) {
             (Some(place), lower) => {
                 let block = self.read(place)?;
-                let sound = add_cells(&block, start..end, length, points);
+                let sound = add_cells(&block, start..end, length, sums);
                 sound.ok_or_else(|| self.damaged())?;
                 let Some(lower) = lower else { return Ok(()) };
-                self.add(levels, lower, range.start..start.saturating_mul(length), points)?;
-                self.add(levels, lower, end.saturating_mul(length)..range.end, points)
+                self.add(levels, lower, range.start..start.saturating_mul(length), sums)?;
+                self.add(levels, lower, end.saturating_mul(length)..range.end, sums)
             }
-            (None, Some(lower)) => self.add(levels, lower, range, points),
+            (None, Some(lower)) => self.add(levels, lower, range, sums),
             (None, None) => Ok(()),
         }
     }
@@ -234,8 +240,25 @@ fn place(reader: &mut Reader<'_>) -> Option<Place> {
     Some(Place { offset: reader.varint()?, len: reader.varint()? })
 }
 
-/// Adds the cells of a block whose numbers are in `range` to the points that they are in.
-fn add_cells(block: &[u8], range: Range<u64>, length: u64, points: &mut RedPoints) -> Option<()> {
+/// What is to be added to points, by the first cell of each.
+struct Sums<'a> {
+    grid: &'a RedPoints,
+    sums: Vec<(u64, RedCell)>,
+}
+
+impl Sums<'_> {
+    /// The sum that a cell belongs to; none outside of all points. Cells come in order.
+    fn of(&mut self, cell: u64) -> Option<&mut RedCell> {
+        let first = self.grid.first_cell_of(cell)?;
+        if self.sums.last().is_none_or(|(last, _)| *last != first) {
+            self.sums.push((first, RedCell::default()));
+        }
+        self.sums.last_mut().map(|(_, sum)| sum)
+    }
+}
+
+/// Adds the cells of a block whose numbers are in `range`.
+fn add_cells(block: &[u8], range: Range<u64>, length: u64, sums: &mut Sums<'_>) -> Option<()> {
     let mut reader = Reader::new(block);
     let mut cell = 0_u64;
     while !reader.is_empty() {
@@ -245,10 +268,10 @@ fn add_cells(block: &[u8], range: Range<u64>, length: u64, points: &mut RedPoint
             break;
         }
         if range.contains(&cell)
-            && let Some(point) = points.point(cell.checked_mul(length)?)
+            && let Some(of_point) = sums.of(cell.checked_mul(length)?)
         {
-            point.errors = point.errors.saturating_add(sum.varint()?);
-            sum.merge_into(&mut point.durations)?;
+            of_point.errors = of_point.errors.saturating_add(sum.varint()?);
+            sum.merge_into(&mut of_point.durations)?;
         }
     }
     Some(())
