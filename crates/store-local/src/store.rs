@@ -1,6 +1,7 @@
 //! The embedded store: what ties log, recent data, files and queries together.
 
 mod append;
+mod attributes;
 mod background;
 mod flushing;
 mod graph;

@@ -17,11 +17,20 @@ impl AttributeKeys {
     pub fn add(&mut self, span: &SpanRecord) {
         let attributes = [&span.span.attributes, &span.resource.resource.attributes];
         let keys = attributes.into_iter().flatten().map(|kv| kv.key.as_str());
-        for key in keys.chain(tags::VIRTUAL_TAGS.iter().copied()) {
-            if self.0.len() < MAX_DISTINCT && !self.0.contains(key) {
-                self.0.insert(key.to_owned());
-            }
+        keys.for_each(|key| self.insert(key));
+        self.insert_virtual_tags();
+    }
+
+    /// Takes note of a name.
+    pub fn insert(&mut self, key: &str) {
+        if self.0.len() < MAX_DISTINCT && !self.0.contains(key) {
+            self.0.insert(key.to_owned());
         }
+    }
+
+    /// Takes note of what every span has.
+    pub fn insert_virtual_tags(&mut self) {
+        tags::VIRTUAL_TAGS.iter().for_each(|key| self.insert(key));
     }
 
     /// Up to `limit` names, in order.
@@ -45,11 +54,17 @@ impl<'a> AttributeValues<'a> {
 
     /// Counts what one span has.
     pub fn add(&mut self, span: &SpanRecord) {
-        let Some(value) = tags::values(span, &self.keys) else { return };
-        if let Some(count) = self.counts.get_mut(&*value) {
-            *count += 1;
+        if let Some(value) = tags::values(span, &self.keys) {
+            self.count(&value, 1);
+        }
+    }
+
+    /// So many spans more have a value.
+    pub fn count(&mut self, value: &str, spans: u64) {
+        if let Some(count) = self.counts.get_mut(value) {
+            *count = count.saturating_add(spans);
         } else if self.counts.len() < MAX_DISTINCT {
-            self.counts.insert(value.into_owned(), 1);
+            self.counts.insert(value.to_owned(), spans);
         }
     }
 

@@ -55,6 +55,6 @@ pub use record::{
 pub use red::{RedCell, RedCells, is_answer};
 pub use series::{point_bytes, series_bytes, series_key, series_order};
 pub use summary::{RootSpan, ServiceCount, TraceSummary};
-pub use tags::{TagFilter, aliases, canonical, kind_name, virtual_tag};
+pub use tags::{TagFilter, aliases, canonical, is_virtual_tag, kind_name, virtual_tag};
 pub use tail::{Sequence, Tail, TailEvent, TailHub, TailItems, TailRead};
 pub use url_pattern::UrlPattern;

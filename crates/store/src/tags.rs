@@ -86,6 +86,12 @@ pub(crate) fn virtual_log_tag<'a>(log: &'a LogRecord, key: &str) -> Option<&'a s
     Some(field.as_str()).filter(|text| !text.is_empty())
 }
 
+/// Whether [`virtual_tag`] knows the key: its values are no attributes.
+pub fn is_virtual_tag(key: &str) -> bool {
+    VIRTUAL_TAGS.contains(&key)
+        || ["otel.status_description", "otel.scope.name", "otel.scope.version"].contains(&key)
+}
+
 /// A `key=value` condition on a span: true where a virtual tag, or an attribute of the span,
 /// its resource, its scope or its events has the key, or an alias of it, and the value.
 #[derive(Clone, Debug)]

@@ -87,11 +87,7 @@ impl Store for LocalStore {
 
     async fn attribute_keys(&self, query: &AttributeQuery) -> Result<Vec<String>, StoreError> {
         let query = query.clone();
-        self.ask(move |view| {
-            let sources = view.state.span_sources(TimeRange::ALL);
-            query::attribute_keys(&sources, &query, &view.budget)
-        })
-        .await
+        self.ask(move |view| view.attribute_keys(&query)).await
     }
 
     async fn attribute_values(
@@ -100,11 +96,7 @@ impl Store for LocalStore {
         query: &AttributeQuery,
     ) -> Result<Vec<AttributeValue>, StoreError> {
         let (key, query) = (key.to_owned(), query.clone());
-        self.ask(move |view| {
-            let sources = view.state.span_sources(TimeRange::ALL);
-            query::attribute_values(&sources, &key, &query, &view.budget)
-        })
-        .await
+        self.ask(move |view| view.attribute_values(&key, &query)).await
     }
 
     async fn services(&self) -> Result<Vec<ServiceSummary>, StoreError> {
