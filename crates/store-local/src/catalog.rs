@@ -12,11 +12,15 @@ use crate::window::Window;
 use carafe_store::{StoreError, StoreErrorKind, TimeRange};
 use carafe_telemetry::{Signal, UnixNanos};
 use parking_lot::Mutex;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of the database in the data directory.
 pub const CATALOG_FILE: &str = "catalog.sqlite";
+
+/// How long a look from outside waits for a change under way.
+const PEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,19 +112,23 @@ impl Catalog {
             Ok((connection, version))
         });
         let (mut connection, version) = opened.map_err(|error| fault(&path, error))?;
-        if version != schema::VERSION {
-            return Err(StoreError::new(
-                StoreErrorKind::Corrupt,
-                format!(
-                    "{} has format {version}, and this program reads format {}; hint: use the \
-                     program that wrote it, or another --data-dir",
-                    path.display(),
-                    schema::VERSION
-                ),
-            ));
-        }
+        check_version(&path, version)?;
         let contents = read(&mut connection).map_err(|error| fault(&path, error))?;
         Ok((Self { path, connection: Mutex::new(connection) }, contents))
+    }
+
+    /// Reads the catalog in `directory` while another process may have it, and changes nothing.
+    pub fn peek(directory: &Path) -> Result<Contents, StoreError> {
+        let path = directory.join(CATALOG_FILE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&path, flags).and_then(|connection| {
+            connection.busy_timeout(PEEK_TIMEOUT)?;
+            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, version))
+        });
+        let (mut connection, version) = opened.map_err(|error| fault(&path, error))?;
+        check_version(&path, version)?;
+        read(&mut connection).map_err(|error| fault(&path, error))
     }
 
     /// Says that files are about to be written at these paths, so that they are found and
@@ -216,6 +224,21 @@ impl Catalog {
             });
         outcome.map_err(|error| fault(&self.path, error))
     }
+}
+
+fn check_version(path: &Path, version: i64) -> Result<(), StoreError> {
+    if version == schema::VERSION {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Corrupt,
+        format!(
+            "{} has format {version}, and this program reads format {}; hint: use the program \
+             that wrote it, or another --data-dir",
+            path.display(),
+            schema::VERSION
+        ),
+    ))
 }
 
 fn read(connection: &mut Connection) -> rusqlite::Result<Contents> {

@@ -42,6 +42,8 @@ pub struct LocalConfig {
     pub query: QueryLimits,
     /// Whether files are merged and removed in the background.
     pub maintenance: bool,
+    /// How often that is looked at.
+    pub maintenance_interval: Duration,
 }
 
 impl LocalConfig {
@@ -58,6 +60,7 @@ impl LocalConfig {
             retention_bytes: Some(DEFAULT_RETENTION_BYTES),
             query: QueryLimits::default(),
             maintenance: true,
+            maintenance_interval: Duration::from_secs(5),
         }
         .with_memory(DEFAULT_MEMORY_BYTES)
     }

@@ -23,6 +23,7 @@ pub mod log;
 pub mod logs;
 pub mod memtable;
 pub mod metrics;
+pub mod overview;
 pub mod parquet_io;
 pub mod query;
 pub mod recent;
@@ -35,6 +36,7 @@ pub mod state;
 pub mod store;
 pub mod stored;
 pub mod tiers;
+pub mod verify;
 pub mod window;
 pub mod writing;
 

@@ -81,6 +81,16 @@ impl DirLock {
         self.write()
     }
 
+    /// Who has the directory at this moment; none where nobody has. Whoever tries to take it
+    /// just then is told that it is taken.
+    pub fn current(dir: &Path) -> Option<Holder> {
+        let file = File::open(dir.join(LOCK_FILE)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Self::holder(dir),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
     /// What stands in the lock's file: the holder while there is one, else the last one.
     pub fn holder(dir: &Path) -> Option<Holder> {
         let mut text = Vec::new();
@@ -149,7 +159,9 @@ mod tests {
         let who = format!("is used by process {} (carafe up), since 20", std::process::id());
         assert!(error.message.contains(&who), "{error}");
         assert!(error.message.contains(" UTC, at 127.0.0.1:4317; hint: stop it"), "{error}");
+        assert_eq!(DirLock::current(&dir), DirLock::holder(&dir));
         drop(lock);
+        assert_eq!(DirLock::current(&dir), None);
         let last = DirLock::holder(&dir).unwrap();
         assert_eq!(last.program, "carafe up");
         let _lock = DirLock::acquire(&dir, "carafe run").unwrap();

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 pub use local::LocalShelf;
 
+/// The directory of the files, below the data directory.
+pub const FILES_DIR: &str = "files";
 /// The extension of data files.
 pub const DATA: &str = "parquet";
 /// The extension of side files.

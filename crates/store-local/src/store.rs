@@ -3,6 +3,7 @@
 mod append;
 mod attributes;
 mod background;
+mod clear;
 mod flushing;
 mod graph;
 mod maintenance;
@@ -22,6 +23,7 @@ use crate::stored::Library;
 use append::Payload;
 use background::{Background, Wake};
 use carafe_store::{StoreError, StoreErrorKind, TailHub};
+pub use clear::Cleared;
 use parking_lot::{Mutex, RwLock};
 use services::FileTotals;
 use std::path::Path;
@@ -35,7 +37,7 @@ pub struct LocalStore {
     shared: Arc<Shared>,
     log: Arc<Log<Payload, ()>>,
     background: Background,
-    _lock: DirLock,
+    lock: Mutex<DirLock>,
 }
 
 /// What appends, queries and the background threads share.
@@ -90,7 +92,11 @@ impl LocalStore {
         })?
     }
 
-    fn close_blocking(&self) -> Result<(), StoreError> {
+    /// As [`close`](Self::close), where it may block.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub fn close_blocking(&self) -> Result<(), StoreError> {
         let logged = self.log.close();
         self.background.stop();
         self.flush_blocking()?;
@@ -123,6 +129,14 @@ impl LocalStore {
     /// When files cannot be read or written.
     pub fn merge_all_blocking(&self) -> Result<(), StoreError> {
         self.shared.merge_all()
+    }
+
+    /// Tells processes that find the data directory taken where this one listens.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn set_addresses(&self, addresses: Vec<String>) -> Result<(), StoreError> {
+        self.lock.lock().set_addresses(addresses)
     }
 
     /// The data directory.

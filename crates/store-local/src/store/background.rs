@@ -13,8 +13,6 @@ use std::time::Duration;
 const FLUSH_TICK: Duration = Duration::from_millis(200);
 /// How long it waits after a failure.
 const FLUSH_RETRY: Duration = Duration::from_secs(1);
-/// How often maintenance looks for something to do.
-const MAINTENANCE_TICK: Duration = Duration::from_secs(5);
 
 /// What the threads wait for.
 #[derive(Default)]
@@ -151,6 +149,6 @@ fn maintain_until_stopped(shared: &Shared) {
     let mut faults = Faults::new("maintenance of the store's files");
     while !shared.wake.is_stopping() {
         faults.report(shared.maintain());
-        shared.wake.wait(MAINTENANCE_TICK, false);
+        shared.wake.wait(shared.config.maintenance_interval, false);
     }
 }

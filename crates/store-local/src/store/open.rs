@@ -10,7 +10,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::files::metadata::MetadataCache;
 use crate::lock::DirLock;
 use crate::log::{Log, Replay};
-use crate::shelf::{DATA, LocalShelf, SIDE, Shelf};
+use crate::shelf::{DATA, FILES_DIR, LocalShelf, SIDE, Shelf};
 use crate::state::State;
 use crate::stored::{Chores, Library};
 use carafe_store::{StoreError, TailHub};
@@ -20,8 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{Notify, Semaphore};
 
-/// The directory of the files, below the data directory.
-const FILES_DIR: &str = "files";
 /// What the footers of Parquet files may take in memory.
 const FOOTER_BYTES: usize = 64 << 20;
 /// Queries that run at once; more wait. Each may hold as much as its limits allow.
@@ -64,7 +62,7 @@ impl LocalStore {
         let log = Arc::new(log);
         shared.replay(replay)?;
         let background = Background::start(&shared, &log)?;
-        Ok(Arc::new(Self { shared, log, background, _lock: lock }))
+        Ok(Arc::new(Self { shared, log, background, lock: Mutex::new(lock) }))
     }
 }
 
