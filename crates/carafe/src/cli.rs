@@ -1,6 +1,6 @@
 //! The command line: what each subcommand is called, and which code it ends with.
 
-use crate::{check, demo, generate, run, todo, up};
+use crate::{check, demo, generate, run, store_command, todo, up};
 use carafe_settings::flags::{self, Invocation};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::future::Future;
@@ -29,6 +29,8 @@ enum Command {
     Up(up::Args),
     /// Say what listens on the OTLP and query ports, and send a test span through
     Check(check::Args),
+    /// Look at kept telemetry, check, export or remove it
+    Store(store_command::Args),
     /// Send the telemetry of an invented shop, and check what a backend answers about it
     Gen(carafe_gen::Options),
     /// Start the To-Do app alone, with no telemetry code in it
@@ -48,6 +50,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::main(args),
         Command::Up(args) => block_on(up::main(args)),
         Command::Check(args) => block_on(check::main(args)),
+        Command::Store(args) => block_on(store_command::main(args)),
         Command::Gen(options) => block_on(generate::main(options)),
         Command::Todo(args) => block_on(todo::main(args)),
     }
@@ -60,7 +63,12 @@ fn command() -> clap::Command {
 /// Runs `command` on a runtime of its own.
 pub(crate) fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command),
+        Ok(runtime) => {
+            let code = runtime.block_on(command);
+            // Whatever still works was given its time.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             fail(format_args!("cannot start: {error}; hint: check the limits on threads"))
         }

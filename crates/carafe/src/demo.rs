@@ -2,6 +2,7 @@
 
 use crate::backend::Component;
 use crate::run::{self, RunHooks};
+use crate::store_options::StoreArgs;
 use carafe_settings::flags::Invocation;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub(crate) struct Args {
     /// Where Carafe's own metrics are [default: 127.0.0.1:8888, or a free port]
     #[arg(long, value_name = "HOST:PORT")]
     telemetry: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Runs all of it until Ctrl-C, which the terminal sends to the app too.
@@ -83,7 +86,7 @@ pub(crate) fn main(args: Args) -> ExitCode {
     run::run(
         &Invocation { overrides, command },
         RunHooks {
-            is_backend_required: true,
+            demo: Some(args.store.settings()),
             on_ready: args.traffic.then(|| Box::new(traffic) as _),
         },
     )

@@ -7,12 +7,14 @@ mod options;
 mod report;
 
 use crate::backend::{Backend, BackendConfig, BackendError, Component};
+use crate::store_options::StoreChoice;
 use carafe_launch::child::Signals;
 use carafe_launch::launcher::{self, FLUSH_DEADLINE, Launched, Summary};
 use carafe_launch::program::Program;
 use carafe_launch::rings::ReaderCounters;
 use carafe_settings::flags::{EXIT_USAGE, Invocation};
-use carafe_settings::{LogLevel, Settings, unknown};
+use carafe_settings::{LogLevel, Settings, StoreSettings, unknown};
+use carafe_store::StoreError;
 use exports::Destination;
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -23,8 +25,12 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
-/// How long the backend's connections may take to end after the app has.
-const BACKEND_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the backend's connections may take to end after the app has. A stuck one must not
+/// keep the launcher: what it was sent is not lost by that.
+const BACKEND_DRAIN: Duration = Duration::from_secs(2);
+
+/// How long whatever else still works in the end may go on.
+const RUNTIME_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Runs the app and ends with its exit code.
 pub(crate) fn main(invocation: &Invocation) -> ExitCode {
@@ -34,8 +40,8 @@ pub(crate) fn main(invocation: &Invocation) -> ExitCode {
 /// What `carafe demo` does beside a plain run.
 #[derive(Default)]
 pub(crate) struct RunHooks {
-    /// Hosts the backend even where a receiver answers.
-    pub(crate) is_backend_required: bool,
+    /// Hosts the backend even where a receiver answers, with this store.
+    pub(crate) demo: Option<StoreSettings>,
     /// Called when all is up; what it spawns ends with the token.
     pub(crate) on_ready: Option<OnReady>,
 }
@@ -81,7 +87,7 @@ pub(crate) fn run(invocation: &Invocation, hooks: RunHooks) -> ExitCode {
     };
     let run = Run { invocation, environment: &environment, settings: &settings, program: &program };
     let code = observe(&runtime, &run, signals, hooks);
-    runtime.shutdown_timeout(BACKEND_DEADLINE);
+    runtime.shutdown_timeout(RUNTIME_DEADLINE);
     code
 }
 
@@ -96,10 +102,10 @@ struct Run<'a> {
 /// The app with the agent: backend if needed, exports, launch, wait, flush.
 fn observe(runtime: &Runtime, run: &Run<'_>, signals: Signals, hooks: RunHooks) -> ExitCode {
     let Run { invocation, environment, settings, program } = *run;
-    let plan = runtime.block_on(exports::plan(settings, hooks.is_backend_required));
+    let plan = runtime.block_on(exports::plan(settings, hooks.demo.is_some()));
     let cancel = CancellationToken::new();
     let hosted = match plan.destination {
-        Destination::Hosted => match runtime.block_on(host(settings)) {
+        Destination::Hosted => match runtime.block_on(host(settings, hooks.demo.as_ref())) {
             Ok(backend) => Some(backend),
             Err(faults) => {
                 faults.iter().for_each(|fault| report::say(fault));
@@ -127,7 +133,8 @@ fn observe(runtime: &Runtime, run: &Run<'_>, signals: Signals, hooks: RunHooks) 
     }
     let counters = Arc::new(ReaderCounters::default());
     let serving = hosted
-        .map(|backend| runtime.spawn(backend.serve(cancel.clone(), Some(Arc::clone(&counters)))));
+        .map(|backend| backend.serve(cancel.clone(), BACKEND_DRAIN, Some(Arc::clone(&counters))))
+        .map(|serving| runtime.spawn(serving));
     let options = options::run_options(invocation, settings, &plan);
     let launched = Launched::start(
         options,
@@ -155,8 +162,8 @@ fn observe(runtime: &Runtime, run: &Run<'_>, signals: Signals, hooks: RunHooks) 
     let leftover = runtime.block_on(exports.shutdown(FLUSH_DEADLINE));
     cancel.cancel();
     if let Some(serving) = serving {
-        // A stuck connection must not keep the launcher: what it was sent is not lost by that.
-        let _ = runtime.block_on(async { tokio::time::timeout(BACKEND_DEADLINE, serving).await });
+        // It has deadlines of its own. Were it to panic, the app's exit code counts all the same.
+        let _ = runtime.block_on(serving);
     }
     match outcome {
         Ok((code, summary)) => {
@@ -173,28 +180,52 @@ fn observe(runtime: &Runtime, run: &Run<'_>, signals: Signals, hooks: RunHooks) 
 
 /// Binds the backend. Its own metrics are of no use to the app's user, so where their usual port
 /// is taken (8888 is also Jupyter's) they get a free one.
-async fn host(settings: &Settings) -> Result<Backend, Vec<BackendError>> {
+///
+/// A demo needs its store. A plain run goes on with what fits in memory where the data directory
+/// cannot be had: the app comes first.
+async fn host(
+    settings: &Settings,
+    demo: Option<&StoreSettings>,
+) -> Result<Backend, Vec<BackendError>> {
     let own = &settings.own;
     let address = |given: &Option<String>, component: Component| {
         given.clone().unwrap_or_else(|| component.default_addr().to_owned())
+    };
+    let store = match demo {
+        Some(store) => StoreChoice::new(store, "carafe demo"),
+        None => StoreChoice::new(&own.store, "carafe run")
+            .or_else(|error| Ok(in_memory(settings, &error))),
     };
     let mut config = BackendConfig {
         otlp_grpc: address(&own.otlp_grpc, Component::OtlpGrpc),
         otlp_http: address(&own.otlp_http, Component::OtlpHttp),
         query: address(&own.query, Component::Query),
         telemetry: address(&own.telemetry, Component::Telemetry),
-        ..BackendConfig::default()
+        store: store.map_err(|error| vec![error.into()])?,
     };
-    match Backend::bind(config.clone()).await {
-        Err(faults)
-            if own.telemetry.is_none()
-                && faults.iter().all(|fault| fault.component() == Component::Telemetry) =>
-        {
-            config.telemetry = "127.0.0.1:0".to_owned();
-            Backend::bind(config).await
-        }
-        result => result,
+    let mut bound = Backend::bind(config.clone()).await;
+    if let Err(faults) = &bound
+        && own.telemetry.is_none()
+        && faults.iter().all(|fault| fault.is_about(Component::Telemetry))
+    {
+        config.telemetry = "127.0.0.1:0".to_owned();
+        bound = Backend::bind(config.clone()).await;
     }
+    if let (Err(faults), None) = (&bound, demo)
+        && let [BackendError::Store(error)] = faults.as_slice()
+    {
+        config.store = in_memory(settings, error);
+        bound = Backend::bind(config).await;
+    }
+    bound
+}
+
+/// Says that telemetry of this run will not outlive it, and why.
+fn in_memory(settings: &Settings, error: &StoreError) -> StoreChoice {
+    report::warn(&format_args!(
+        "{error}; until then telemetry is kept in memory and goes with this run"
+    ));
+    StoreChoice::in_memory(&settings.own.store)
 }
 
 /// `OTEL_SDK_DISABLED=true`: the app as if Carafe was not there.

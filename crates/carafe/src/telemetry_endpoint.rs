@@ -163,6 +163,13 @@ fn store(out: &mut Exposition, stats: &StoreStats) {
     };
     gauge("carafe_store_bytes", stats.bytes, "Bytes that the store holds, about.");
     gauge("carafe_store_max_bytes", stats.max_bytes, "Bytes that the store may hold.");
+    gauge("carafe_store_recent_bytes", stats.recent_bytes, "Bytes of data not in files yet.");
+    gauge("carafe_store_disk_bytes", stats.disk_bytes, "Bytes on disk, files and log.");
+    gauge("carafe_store_log_bytes", stats.log_bytes, "Bytes of the log.");
+    gauge("carafe_store_files", stats.files, "Data files, each with its side file.");
+    gauge("carafe_store_set_aside_files", stats.set_aside_files, "Files found damaged.");
+    let oldest = stats.oldest.0 / 1_000_000_000;
+    gauge("carafe_store_oldest_seconds", oldest, "Time of the oldest item in files, Unix seconds.");
     gauge("carafe_store_traces", stats.traces, "Traces in the store.");
     gauge("carafe_store_spans", stats.spans, "Spans in the store.");
     gauge("carafe_store_log_records", stats.logs, "Log records in the store.");

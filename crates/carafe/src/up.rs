@@ -4,8 +4,8 @@ use crate::backend::{Backend, BackendConfig, Component};
 use crate::cli::{EXIT_RUNTIME, fail};
 use crate::logging;
 use crate::signals::StopSignals;
-use crate::size::parse_bytes;
-use carafe_store::MemoryLimits;
+use crate::store_options::{StoreArgs, StoreChoice};
+use carafe_nodes::receiver::otlp::DRAIN;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -23,9 +23,8 @@ pub(crate) struct Args {
     /// Where Carafe's own metrics are
     #[arg(long, value_name = "HOST:PORT", default_value = Component::Telemetry.default_addr())]
     telemetry: String,
-    /// What the store may keep in memory; the oldest goes first
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_bytes)]
-    memory_limit: usize,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 pub(crate) async fn main(args: Args) -> ExitCode {
@@ -34,12 +33,16 @@ pub(crate) async fn main(args: Args) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(format_args!("cannot catch signals: {error}")),
     };
+    let store = match StoreChoice::new(&args.store.settings(), "carafe up") {
+        Ok(store) => store,
+        Err(error) => return fail(error),
+    };
     let config = BackendConfig {
         otlp_grpc: args.otlp_grpc,
         otlp_http: args.otlp_http,
         query: args.query,
         telemetry: args.telemetry,
-        store: MemoryLimits::with_max_bytes(args.memory_limit),
+        store,
     };
     let backend = match Backend::bind(config).await {
         Ok(backend) => backend,
@@ -53,8 +56,11 @@ pub(crate) async fn main(args: Args) -> ExitCode {
     for (component, url) in backend.urls() {
         eprintln!("carafe: {:<19} {url}", component.name());
     }
+    if let Some(directory) = backend.data_directory() {
+        eprintln!("carafe: {:<19} {}", "data", directory.display());
+    }
     let cancel = CancellationToken::new();
-    let serving = tokio::spawn(backend.serve(cancel.clone(), None));
+    let serving = tokio::spawn(backend.serve(cancel.clone(), DRAIN, None));
     eprintln!("carafe: ready, Ctrl-C ends it");
     signals.next().await;
     eprintln!("carafe: stopping, once more ends it at once");

@@ -10,12 +10,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use crate::wait::{DEADLINE, until};
 
 /// Marks every descendant of a [`Proc`], so that those which left its process
 /// group are found as well.
 const MARKER: &str = "CARAFE_E2E_PROCESS";
+
+/// Names the data directory of a backend.
+const DATA_DIR: &str = "CARAFE_DATA_DIR";
 
 /// How much of each stream a failed test shows.
 const TRANSCRIPT_LINES: usize = 40;
@@ -28,6 +32,8 @@ pub struct Proc {
     marker: String,
     stdout: Captured,
     stderr: Captured,
+    /// Where a backend in it keeps telemetry, unless the command says something else.
+    _data: TempDir,
 }
 
 /// Which of the two streams of a child.
@@ -72,11 +78,12 @@ impl Captured {
     }
 }
 
-/// A command without the `OTEL_*` variables of whoever runs the tests.
+/// A command without the `OTEL_*` and `CARAFE_*` variables of whoever runs the tests.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("OTEL_") {
+        let text = name.to_string_lossy();
+        if text.starts_with("OTEL_") || text.starts_with("CARAFE_") {
             command.env_remove(name);
         }
     }
@@ -93,6 +100,10 @@ impl Proc {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let marker = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let name = format!("{:?}", command.get_program());
+        let data = tempfile::tempdir()?;
+        if command.get_envs().all(|(name, _)| name != DATA_DIR) {
+            command.env(DATA_DIR, data.path());
+        }
         // SAFETY: signal is async-signal-safe, and the closure does nothing else.
         unsafe {
             command.pre_exec(|| {
@@ -113,7 +124,7 @@ impl Proc {
             .with_context(|| format!("cannot start {name}"))?;
         let stdout = child.stdout.take().map(Captured::follow).unwrap_or_default();
         let stderr = child.stderr.take().map(Captured::follow).unwrap_or_default();
-        Ok(Self { name, child, marker, stdout, stderr })
+        Ok(Self { name, child, marker, stdout, stderr, _data: data })
     }
 
     /// The process id of the child itself.

@@ -6,5 +6,7 @@
 mod check;
 mod generate;
 mod program;
+mod storage;
+mod store;
 mod todo;
 mod up;

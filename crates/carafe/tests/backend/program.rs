@@ -3,12 +3,19 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// `carafe`, which is told nothing by the environment.
 pub(crate) fn carafe(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carafe"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARAFE_") {
+            command.env_remove(name);
+        }
+    }
     command.args(args).env_remove("RUST_LOG");
     command
 }
@@ -18,9 +25,24 @@ pub(crate) fn output(args: &[&str]) -> Output {
     carafe(args).output().unwrap()
 }
 
+/// A backend that binds free ports.
+pub(crate) const ANY_PORTS: [&str; 9] = [
+    "up",
+    "--otlp-grpc",
+    "127.0.0.1:0",
+    "--otlp-http",
+    "127.0.0.1:0",
+    "--query",
+    "127.0.0.1:0",
+    "--telemetry",
+    "127.0.0.1:0",
+];
+
 /// `carafe up` on free ports, ready.
 pub(crate) struct Up {
     child: Child,
+    /// Its data directory, where it has one for itself.
+    _data: Option<TempDir>,
     pub(crate) grpc: String,
     pub(crate) http: String,
     pub(crate) query: String,
@@ -28,11 +50,19 @@ pub(crate) struct Up {
 }
 
 impl Up {
+    /// With a data directory of its own, which keeps data of any age.
     pub(crate) fn start() -> Self {
-        let any = "127.0.0.1:0";
-        let flags =
-            ["up", "--otlp-grpc", any, "--otlp-http", any, "--query", any, "--telemetry", any];
-        let mut child = carafe(&flags).stderr(Stdio::piped()).spawn().unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let directory = data.path().to_str().unwrap().to_owned();
+        let mut up = Self::with(&["--data-dir", &directory, "--retention-age", "none"]);
+        up._data = Some(data);
+        up
+    }
+
+    /// With these options.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let mut command = carafe(&ANY_PORTS);
+        let mut child = command.args(options).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         loop {
@@ -52,6 +82,7 @@ impl Up {
         };
         Self {
             child,
+            _data: None,
             grpc: addr("OTLP gRPC"),
             http: addr("OTLP HTTP"),
             query: addr("UI"),

@@ -22,7 +22,7 @@ fn a_span_goes_in_and_comes_out() {
         "otelcol_receiver_accepted_spans{receiver=\"otlp\",transport=\"http\"} 1\n",
         "otelcol_receiver_accepted_spans{receiver=\"otlp\",transport=\"grpc\"} 0\n",
         "otelcol_exporter_sent_spans{exporter=\"store\"} 1\n",
-        "carafe_store_spans{store=\"memory\"} 1\n",
+        "carafe_store_spans{store=\"local\"} 1\n",
     ] {
         assert!(metrics.contains(sample), "{sample} in\n{metrics}");
     }
