@@ -5,9 +5,15 @@
 
 use carafe_store::{Records, SpanFilter, SpanRecord, StoreErrorKind, TagFilter, decode};
 use carafe_store_local::budget::{Budget, QueryLimits};
+use carafe_store_local::calls::CallSums;
 use carafe_store_local::files::metadata::MetadataCache;
 use carafe_store_local::files::{FileAccess, LocalFile, MemoryFile};
-use carafe_store_local::index::side_file::SideFileWriter;
+use carafe_store_local::index::side_file::{Section, SideFileWriter};
+use carafe_store_local::rollup::RollupBuilder;
+use carafe_store_local::rollup::edges::EdgesView;
+use carafe_store_local::rollup::keys::KeysView;
+use carafe_store_local::rollup::red::RedView;
+use carafe_store_local::rollup::totals::Totals;
 use carafe_store_local::source::{SpanSource, Want};
 use carafe_store_local::spans::{
     ResourceRef, ScopeRef, SpanBatchBuilder, SpanFile, SpanRef, SpanWriter, merge_spans,
@@ -180,6 +186,34 @@ fn spans_of_version_1() {
     for filter in [tag("custom", "value 99"), tag("replica", "4"), tag("http.host", "x")] {
         assert_eq!(file.scan(&filter, Want::Hits, &none).count(), 0, "{filter:?}");
     }
+}
+
+#[test]
+fn sums_of_version_1() {
+    let expected = expected();
+    let side = golden().side_file().unwrap();
+    let mut rollup = RollupBuilder::new();
+    let mut calls = CallSums::default();
+    for (n, span) in expected.iter().enumerate() {
+        rollup.add_record(span);
+        if n.is_multiple_of(6) {
+            let is_error = u64::from(span.is_error());
+            calls.add(&"web".into(), span.service(), 1, is_error);
+        }
+    }
+    let totals = Totals::decode(&side.section(Section::Totals).unwrap().unwrap());
+    assert_eq!(totals.expect("totals"), rollup.totals());
+    let red = RedView::open(Arc::clone(&side)).unwrap().expect("requests");
+    assert_eq!(red.to_builder().unwrap().encode(), rollup.red().encode());
+    let edges = EdgesView::open(Arc::clone(&side)).unwrap().expect("calls");
+    let mut found = CallSums::default();
+    edges.edges_into(0..u64::MAX, &mut found).unwrap();
+    assert_eq!(found.finish(), calls.finish());
+    let keys = KeysView::open(side).unwrap().expect("keys");
+    let routes = keys.get("http.route").unwrap().expect("routes");
+    let values: Vec<_> =
+        routes.values.values().iter().map(|value| value.value.to_owned()).collect();
+    assert_eq!(values, ["/items/{id}", "/second"]);
 }
 
 #[test]
