@@ -75,7 +75,8 @@ mod tests {
         let at = parse_time("2026-01-31T12:00:00Z").unwrap();
         assert_eq!(at, UnixNanos(1_769_860_800_000_000_000));
         assert_eq!(time(at), "2026-01-31T12:00:00Z");
-        let ago = UnixNanos::now().0 - parse_time("2h").unwrap().0;
+        let then = parse_time("2h").unwrap();
+        let ago = UnixNanos::now().0 - then.0;
         assert!((7_200_000_000_000..7_260_000_000_000).contains(&ago), "{ago}");
         for wrong in ["yesterday", "", "1969-01-01T00:00:00Z"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
