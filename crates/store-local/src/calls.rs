@@ -7,6 +7,7 @@
 use crate::generations::Generations;
 use crate::ingest::IncomingSpan;
 use crate::recent::{RecentSpan, RecentSpans};
+use crate::source::SpanHit;
 use carafe_store::GraphEdge;
 use carafe_telemetry::otlp::span::SpanKind;
 use carafe_telemetry::{SpanId, TraceId, UnixNanos};
@@ -119,6 +120,13 @@ impl Calls {
                 is_error: waiting.is_error,
             })
             .collect()
+    }
+
+    /// Remembers a span that is in a file.
+    pub fn remember(&mut self, hit: &SpanHit) {
+        let SpanHit { kind, start, end, .. } = *hit;
+        let known = Known { service: Arc::clone(&hit.service), kind, start, end };
+        self.spans.insert((hit.trace_id, hit.span_id), known);
     }
 
     /// Remembers a span that has gone to a file, and forgets those that waited for it.

@@ -7,7 +7,7 @@ use carafe_store::conformance::{self, Settle};
 use carafe_store_local::log::Durability;
 use carafe_store_local::{LocalConfig, LocalStore};
 use parking_lot::Mutex;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 /// The stores of a test, and their directories.
@@ -20,7 +20,11 @@ struct Stores {
 impl Stores {
     /// A new store, in a directory that lives as long as this.
     fn open(&self, tune: fn(&mut LocalConfig)) -> Arc<LocalStore> {
-        let directory = tempfile::tempdir().unwrap();
+        // In memory where that is possible: the suite makes thousands of files, and waiting for
+        // a disk each time proves nothing here.
+        let memory = Path::new("/dev/shm");
+        let directory = if memory.is_dir() { memory.into() } else { std::env::temp_dir() };
+        let directory = tempfile::tempdir_in(directory).unwrap();
         let store = self.open_at(directory.path().into(), tune);
         self.directories.lock().push(directory);
         store
@@ -56,7 +60,7 @@ async fn conforms_with_recent_data() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_many_small_files() {
     let stores = Stores::default();
-    let tune = |config: &mut LocalConfig| config.flush_bytes = 20_000;
+    let tune = |config: &mut LocalConfig| config.flush_bytes = 300_000;
     let known = stores.clone();
     let settle: Settle = Arc::new(move |store| {
         let store = known.local(store);
@@ -87,7 +91,7 @@ async fn conforms_after_it_was_opened_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_when_files_are_merged() {
     let stores = Stores::default();
-    let tune = |config: &mut LocalConfig| config.flush_bytes = 50_000;
+    let tune = |config: &mut LocalConfig| config.flush_bytes = 200_000;
     let known = stores.clone();
     let settle: Settle = Arc::new(move |store| {
         let (store, known) = (known.local(store), known.clone());

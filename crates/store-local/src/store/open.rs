@@ -3,6 +3,7 @@
 use super::append::Payload;
 use super::background::{Background, Wake};
 use super::{Counts, LocalStore, Shared};
+use crate::budget::{Budget, QueryLimits};
 use crate::calls::Calls;
 use crate::catalog::{Catalog, Contents};
 use crate::config::LocalConfig;
@@ -11,17 +12,21 @@ use crate::files::metadata::MetadataCache;
 use crate::lock::DirLock;
 use crate::log::{Log, Replay};
 use crate::shelf::{DATA, FILES_DIR, LocalShelf, SIDE, Shelf};
+use crate::source::{SpanSource, Want};
 use crate::state::State;
 use crate::stored::{Chores, Library};
-use carafe_store::{StoreError, TailHub};
+use carafe_store::{SpanFilter, StoreError, TailHub};
 use carafe_telemetry::Batch;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 /// What the footers of Parquet files may take in memory.
 const FOOTER_BYTES: usize = 64 << 20;
+/// How long opening may take to remember spans of files.
+const REMEMBER_TIME: Duration = Duration::from_millis(500);
 /// Queries that run at once; more wait. Each may hold as much as its limits allow.
 const MAX_QUERIES: usize = 8;
 
@@ -60,6 +65,7 @@ impl LocalStore {
                 sink.insert(sequence, payload)
             })?;
         let log = Arc::new(log);
+        shared.remember_newest();
         shared.replay(replay)?;
         let background = Background::start(&shared, &log)?;
         Ok(Arc::new(Self { shared, log, background, lock: Mutex::new(lock) }))
@@ -110,6 +116,23 @@ impl Shared {
             evicted: Mutex::new(contents.counters.evicted),
             set_aside: AtomicU64::new(contents.aside.len() as u64),
             queries: Arc::new(Semaphore::new(MAX_QUERIES)),
+        }
+    }
+
+    /// Remembers the newest spans of files, as if they had just been flushed: what a client
+    /// sends again, and calls by them, are known for what they are.
+    fn remember_newest(&self) {
+        let mut files = self.state.read().spans.clone();
+        files.sort_by_key(|file| std::cmp::Reverse(file.entry().file.extent.end));
+        let budget = Budget::new(QueryLimits { time: REMEMBER_TIME, ..QueryLimits::default() });
+        let filter = SpanFilter::default();
+        let hits = files.iter().flat_map(|file| file.scan(&filter, Want::Hits, &budget));
+        let mut calls = self.calls.write();
+        // Half, so that none of them is forgotten for the others.
+        for hit in hits.take(self.config.remembered_spans() / 2) {
+            // A file that cannot be read, or no more time: then fewer are remembered.
+            let Ok(hit) = hit else { return };
+            calls.remember(&hit);
         }
     }
 
