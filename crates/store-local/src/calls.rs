@@ -122,11 +122,30 @@ impl Calls {
             .collect()
     }
 
-    /// Remembers a span that is in a file.
-    pub fn remember(&mut self, hit: &SpanHit) {
-        let SpanHit { kind, start, end, .. } = *hit;
-        let known = Known { service: Arc::clone(&hit.service), kind, start, end };
-        self.spans.insert((hit.trace_id, hit.span_id), known);
+    /// Remembers spans that are in files, newest first, as when they were flushed.
+    pub fn remember(&mut self, hits: &[SpanHit]) {
+        let known = |hit: &SpanHit| {
+            let SpanHit { kind, start, end, .. } = *hit;
+            Known { service: Arc::clone(&hit.service), kind, start, end }
+        };
+        for hit in hits.iter().rev() {
+            self.spans.insert((hit.trace_id, hit.span_id), known(hit));
+        }
+        for hit in hits.iter().rev() {
+            let Some(parent) = hit.parent_span_id else { continue };
+            // A parent that is in a file was found when it, or its child, was flushed.
+            if self.spans.get(&(hit.trace_id, parent)).is_none() {
+                let waiting = Waiting { called: known(hit), is_error: hit.is_error };
+                self.wait((hit.trace_id, parent), waiting);
+            }
+        }
+    }
+
+    fn wait(&mut self, parent: (TraceId, SpanId), waiting: Waiting) {
+        let all = self.waiting.entry(parent);
+        if all.len() < MAX_WAITING_FOR_ONE {
+            all.push(waiting);
+        }
     }
 
     /// Remembers a span that has gone to a file, and forgets those that waited for it.
@@ -135,10 +154,8 @@ impl Calls {
         self.waiting.remove(&key);
         self.spans.insert(key, span.known());
         if let (Parent::Unknown, Some(parent)) = (parent, span.parent_span_id()) {
-            let waiting = self.waiting.entry((span.trace_id(), parent));
-            if waiting.len() < MAX_WAITING_FOR_ONE {
-                waiting.push(Waiting { called: span.known(), is_error: span.is_error() });
-            }
+            let waiting = Waiting { called: span.known(), is_error: span.is_error() };
+            self.wait((span.trace_id(), parent), waiting);
         }
     }
 }

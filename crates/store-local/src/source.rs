@@ -26,8 +26,8 @@ pub struct SpanHit {
     pub end: UnixNanos,
     /// OTLP's number of the kind.
     pub kind: i32,
-    /// Whether it has no parent.
-    pub is_root: bool,
+    /// The span that caused it.
+    pub parent_span_id: Option<SpanId>,
     /// Whether the status is an error.
     pub is_error: bool,
     /// Who recorded it.

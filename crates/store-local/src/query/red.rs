@@ -74,7 +74,7 @@ pub fn red_scan(
     let mut failed = FailedTraces::new(sources, filter, budget);
     let mut answers = Hits::new(sources, filter, Want::Hits, budget).filter(|hit| {
         let kind = |kind: i32| SpanKind::try_from(kind).unwrap_or(SpanKind::Unspecified);
-        hit.as_ref().map_or(true, |hit| is_answer(kind(hit.kind), hit.is_root))
+        hit.as_ref().map_or(true, |hit| is_answer(kind(hit.kind), hit.parent_span_id.is_none()))
     });
     loop {
         let mut chunk = Vec::new();

@@ -73,7 +73,7 @@ impl SpanSource for VecSource<SpanRecord> {
                 start: span.start,
                 end: span.end,
                 kind: span.span.kind,
-                is_root: span.parent_span_id.is_none(),
+                parent_span_id: span.parent_span_id,
                 is_error: span.is_error(),
                 service: span.service().clone(),
                 name: span.span.name.as_str().into(),

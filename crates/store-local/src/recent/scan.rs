@@ -209,7 +209,7 @@ impl<'a> Light<'a> {
             start: row.start,
             end: row.end,
             kind: row.kind,
-            is_root: row.parent_span_id.is_none(),
+            parent_span_id: row.parent_span_id,
             is_error: row.is_error(),
             service: Arc::clone(segment.service(row)),
             name: Arc::clone(&segment.names[row.name as usize]),

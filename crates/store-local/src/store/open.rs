@@ -12,7 +12,7 @@ use crate::files::metadata::MetadataCache;
 use crate::lock::DirLock;
 use crate::log::{Log, Replay};
 use crate::shelf::{DATA, FILES_DIR, LocalShelf, SIDE, Shelf};
-use crate::source::{SpanSource, Want};
+use crate::source::{SpanHit, SpanSource, Want};
 use crate::state::State;
 use crate::stored::{Chores, Library};
 use carafe_store::{SpanFilter, StoreError, TailHub};
@@ -127,13 +127,11 @@ impl Shared {
         let budget = Budget::new(QueryLimits { time: REMEMBER_TIME, ..QueryLimits::default() });
         let filter = SpanFilter::default();
         let hits = files.iter().flat_map(|file| file.scan(&filter, Want::Hits, &budget));
-        let mut calls = self.calls.write();
-        // Half, so that none of them is forgotten for the others.
-        for hit in hits.take(self.config.remembered_spans() / 2) {
-            // A file that cannot be read, or no more time: then fewer are remembered.
-            let Ok(hit) = hit else { return };
-            calls.remember(&hit);
-        }
+        // A file that cannot be read, or no more time: then fewer are remembered. Half of what
+        // can be, so that none of them is forgotten for the others.
+        let hits = hits.map_while(Result::ok).take(self.config.remembered_spans() / 2);
+        let hits: Vec<SpanHit> = hits.collect();
+        self.calls.write().remember(&hits);
     }
 
     /// Takes in what was in the log and not in files.

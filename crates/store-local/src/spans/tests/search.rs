@@ -119,7 +119,7 @@ proptest! {
                 prop_assert_eq!((hit.trace_id, hit.span_id), (span.trace_id, span.span_id));
                 prop_assert_eq!((hit.start, hit.end), (span.start, span.end));
                 prop_assert_eq!(hit.kind, span.span.kind);
-                prop_assert_eq!(hit.is_root, span.parent_span_id.is_none());
+                prop_assert_eq!(hit.parent_span_id, span.parent_span_id);
                 prop_assert_eq!(hit.is_error, span.is_error());
                 prop_assert_eq!(&*hit.service, &**span.service());
                 prop_assert_eq!(&*hit.name, &*span.span.name);
