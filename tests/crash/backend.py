@@ -37,7 +37,7 @@ def environment():
 class Backend:
     """One data directory on the same ports through all its lives, as its clients expect."""
 
-    def __init__(self, carafe, directory, *flags, often=True):
+    def __init__(self, carafe, directory, *flags, often=True, messages_in=None):
         self.carafe = carafe
         self.data = pathlib.Path(directory) / "data"
         self.flags = flags
@@ -46,7 +46,7 @@ class Backend:
         self.otlp_url = f"http://127.0.0.1:{self.otlp_port}"
         self.query_url = f"http://127.0.0.1:{self.query_port}"
         self.process = None
-        self._log = pathlib.Path(directory) / "up.stderr"
+        self._log = pathlib.Path(messages_in or directory) / "up.stderr"
         self._life_offset = 0
 
     def spawn(self):

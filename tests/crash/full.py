@@ -11,9 +11,9 @@ import time
 from backend import Backend, Fault
 from load import Load
 
-SIZE = "96m"
-BALLAST_BYTES = 48 << 20
-SPANS = 400_000
+SIZE = "400m"
+BALLAST_BYTES = 360 << 20
+SPANS = 200_000
 FULL_DEADLINE_S = 120
 #: It stays full for so long after the first refusal, in which nothing may be acknowledged twice
 #: or lost, and nothing may end.
@@ -50,8 +50,8 @@ def in_namespace(options):
 def scenario(options, place):
     ballast = place / "ballast"
     ballast.write_bytes(bytes(BALLAST_BYTES))
-    backend = Backend(options.carafe, place)
     log_place = pathlib.Path(options.directory)
+    backend = Backend(options.carafe, place, messages_in=log_place)
     load = None
     try:
         backend.start()
@@ -78,8 +78,8 @@ def scenario(options, place):
         load.must_hold("after a kill")
         backend.stop()
         print(
-            f"disk full: {summary['retried']:,} refusals, {stuck} requests acknowledged in "
-            f"{HOLD_S} s without room, then all {summary['accepted_spans']:,} spans stored"
+            f"disk full: {summary.retries:,} refusals, {stuck} requests acknowledged in "
+            f"{HOLD_S} s without room, then all {summary.spans:,} spans stored"
         )
     finally:
         if load:

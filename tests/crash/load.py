@@ -45,7 +45,9 @@ class Load:
             status = self.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             self.abandon()
-            raise Fault(f"carafe gen was not done within {deadline_s} s: {self._said()}") from None
+            raise Fault(
+                f"carafe gen was not done within {deadline_s} s: {self._said()[-700:]}"
+            ) from None
         if status:
             raise Fault(f"carafe gen ended with {status}: {self._said()}")
         return parse(self._said())
