@@ -10,6 +10,9 @@ pub(crate) fn init() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
+        // What cannot be said must not end the thread that says it: stderr may be a file on
+        // the disk that is full.
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal())
         .init();
 }

@@ -251,6 +251,8 @@ fn init_logging(level: LogLevel) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // As in `logging`: what cannot be said must not end a thread.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()

@@ -13,6 +13,7 @@ pub mod compact;
 pub mod config;
 pub mod dictionary;
 pub mod disk;
+mod faults;
 pub mod files;
 pub mod flush;
 pub mod generations;

@@ -23,6 +23,7 @@ pub use segments::{ASIDE_DIR, LOG_DIR, Segments};
 pub use writer::Durability;
 
 use crate::disk::{Disk, disk_error};
+use crate::faults::Faults;
 use bytes::Bytes;
 use carafe_store::{StoreError, StoreErrorKind};
 use carafe_telemetry::{Signal, UnixNanos};
@@ -148,6 +149,7 @@ impl<P: Send + 'static, R: Send + 'static> Log<P, R> {
             last_sequence: Arc::clone(&last_sequence),
             sink,
             options,
+            faults: Faults::new("writing to the log"),
         };
         let thread = std::thread::Builder::new()
             .name("carafe-log".to_owned())
@@ -244,6 +246,7 @@ struct Committer<P, R, S> {
     last_sequence: Arc<AtomicU64>,
     sink: S,
     options: LogOptions,
+    faults: Faults,
 }
 
 impl<P, R, S: FnMut(u64, P) -> R> Committer<P, R, S> {
@@ -273,7 +276,9 @@ impl<P, R, S: FnMut(u64, P) -> R> Committer<P, R, S> {
                 bytes: &pending.bytes,
             })
             .collect();
-        match self.writer.write(&entries) {
+        let written = self.writer.write(&entries);
+        self.faults.report(written.as_ref());
+        match written {
             Ok(first) => {
                 for (sequence, pending) in (first..).zip(group) {
                     let Pending { payload, reply, .. } = pending;
@@ -288,7 +293,6 @@ impl<P, R, S: FnMut(u64, P) -> R> Committer<P, R, S> {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, requests = group.len(), "the log refused requests");
                 for pending in group {
                     drop(pending.reply.send(Err(writer::same(&error))));
                 }

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::append::Payload;
+use crate::faults::Faults;
 use crate::log::Log;
 use carafe_store::{StoreError, StoreErrorKind};
 use parking_lot::{Condvar, Mutex};
@@ -96,43 +97,11 @@ impl Background {
     }
 }
 
-/// Says faults once, and when they are over.
-struct Faults {
-    what: &'static str,
-    last: Option<String>,
-}
-
-impl Faults {
-    fn new(what: &'static str) -> Self {
-        Self { what, last: None }
-    }
-
-    fn report(&mut self, outcome: Result<(), StoreError>) -> bool {
-        let what = self.what;
-        match outcome {
-            Ok(()) => {
-                if self.last.take().is_some() {
-                    tracing::info!("{what} works again");
-                }
-                true
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if self.last.as_ref() != Some(&text) {
-                    tracing::warn!("{what} does not work, and is tried again: {text}");
-                }
-                self.last = Some(text);
-                false
-            }
-        }
-    }
-}
-
 fn flush_until_stopped(shared: &Shared, log: &Log<Payload, ()>) {
     let mut faults = Faults::new("writing recent data to files");
     while !shared.wake.is_stopping() {
         shared.rotate_older_than(shared.config.flush_age);
-        let works = faults.report(flush_all(shared, log));
+        let works = faults.report(flush_all(shared, log).as_ref());
         shared.wake.wait(if works { FLUSH_TICK } else { FLUSH_RETRY }, works);
     }
 }
@@ -148,7 +117,7 @@ pub(super) fn flush_all(shared: &Shared, log: &Log<Payload, ()>) -> Result<(), S
 fn maintain_until_stopped(shared: &Shared) {
     let mut faults = Faults::new("maintenance of the store's files");
     while !shared.wake.is_stopping() {
-        faults.report(shared.maintain());
+        faults.report(shared.maintain().as_ref());
         shared.wake.wait(shared.config.maintenance_interval, false);
     }
 }
