@@ -120,6 +120,7 @@ def measure(options, spans: int, directory: Path) -> list[Side]:
                 server.stop()
                 side.disk_stopped_bytes = machine.disk_bytes(server.data)
             sides.append(side)
+            report(sides[-1:], spans)  # the table of all follows; a run may be ended before
         except RuntimeError as error:
             print(f"  {kind.name}: given up: {error}")
         finally:

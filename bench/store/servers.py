@@ -222,6 +222,7 @@ class Zipkin(Server):
     durability = "none: memory only"
     max_spans = 1_000_000
     jaeger_path = None
+    _gate: subprocess.Popen[str] | None = None
 
     def command(self) -> list[str]:
         return [
@@ -245,8 +246,9 @@ class Zipkin(Server):
         return seconds
 
     def stop(self) -> None:
-        if self.process:
+        if self._gate:
             machine.stop(self._gate)
+            self._gate = None
         super().stop()
 
     def ready_path(self) -> str:
