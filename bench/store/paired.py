@@ -227,7 +227,7 @@ def main() -> int:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     print(
         f"{now}; {machine.cores()} cores ({machine.processor()}), {memory_gib} GiB, "
-        f"{platform.system()} {platform.release()}, load average {os.getloadavg()[0]:.1f}"
+        f"{platform.system()} {platform.release().split('-')[0]}, load average {os.getloadavg()[0]:.1f}"
     )
     results = {}
     with tempfile.TemporaryDirectory(prefix="carafe-bench-") as temporary:
