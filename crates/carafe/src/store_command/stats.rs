@@ -75,7 +75,7 @@ fn to_text(directory: &Path, overview: &Overview, sums: &[(Signal, Sum); 3]) -> 
         ));
     }
     lines.push(format!(
-        "log        {}: what came last is here, and not counted above",
+        "log        {}: what is not in files yet is here, and not counted above",
         text::size(overview.log_bytes)
     ));
     for aside in &overview.contents.aside {
